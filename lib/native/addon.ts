@@ -1,0 +1,97 @@
+// Loads the native addon and gives it types. Nothing else in the package calls `require`.
+// Invariant: the addon is loaded once, on first use; a failed load says what was tried and what to run.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { AddonError } from '../errors.js';
+
+/** A tensor's number on the native side. */
+export type Handle = number;
+/** A device's number on the native side. */
+export type DeviceId = number;
+
+/** Element types in the order of the native enum; `opaque` is state that an op saves for its backward op. */
+export const nativeDTypes = ['float32', 'bfloat16', 'float16', 'int32', 'uint8', 'opaque'] as const;
+export type NativeDType = (typeof nativeDTypes)[number];
+
+export interface NativeOp {
+  readonly name: string;
+  /** `inputs -> outputs | attributes`, as op_table.def declares them. */
+  readonly signature: string;
+}
+
+/** Bytes held by a device. */
+export interface MemoryStatistics {
+  /** Held by live tensors and running operations. */
+  readonly inUseBytes: number;
+  /** Freed and kept for reuse. */
+  readonly cachedBytes: number;
+  /** Largest `inUseBytes` so far. */
+  readonly peakBytes: number;
+  /** 0: no limit. */
+  readonly limitBytes: number;
+  /** Live tensor handles of this JavaScript environment, on all devices. */
+  readonly tensors: number;
+}
+
+/** A compiled operation and the implementation that was chosen for it. */
+export interface PlanDescription {
+  readonly op: string;
+  readonly label: string;
+  readonly implementation: string;
+}
+
+/** What a promise of the addon is rejected with. */
+export interface NativeFailure {
+  readonly code: 'ERR_OUT_OF_MEMORY' | 'ERR_UNSUPPORTED' | 'ERR_NATIVE';
+  readonly message: string;
+  readonly op: string;
+  readonly label: string;
+}
+
+/** The functions of native/addon/instance.cc. */
+export interface Addon {
+  ops(): NativeOp[];
+  openDevice(kind: string, options: { threads: number; memoryLimitBytes: number }): DeviceId;
+  describeDevice(device: DeviceId): Record<string, string>;
+  closeDevice(device: DeviceId): void;
+  dispatch(
+    device: DeviceId,
+    op: number,
+    inputs: readonly (Handle | null)[],
+    outputs: readonly (readonly [dtype: number, shape: readonly number[]] | null)[],
+    attributes: readonly number[],
+    label: string,
+  ): (Handle | null)[];
+  upload(device: DeviceId, data: NodeJS.TypedArray, dtype: number, shape: readonly number[]): Handle;
+  download(device: DeviceId, tensor: Handle, target: NodeJS.TypedArray): Promise<void>;
+  share(device: DeviceId, tensor: Handle): Handle;
+  release(device: DeviceId, tensor: Handle): void;
+  synchronize(device: DeviceId): Promise<void>;
+  memory(device: DeviceId): MemoryStatistics;
+  trim(device: DeviceId): void;
+  plans(device: DeviceId): Promise<PlanDescription[]>;
+}
+
+/** The folder of this package, where `build` and `prebuilds` are. */
+export const packageDirectory = fileURLToPath(new URL('../../../', import.meta.url));
+
+let loaded: Addon | undefined;
+
+/** @throws AddonError if there is no binary for this platform, or it does not load. */
+export function loadAddon(): Addon {
+  if (loaded) return loaded;
+  const require = createRequire(import.meta.url);
+  try {
+    const nodeGypBuild = require('node-gyp-build') as (directory: string) => Addon;
+    loaded = nodeGypBuild(packageDirectory);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new AddonError(
+      `The native addon did not load on ${process.platform}-${process.arch}, Node ${process.versions.node}: ${reason}\n` +
+        `Looked in ${packageDirectory}build/Release and ${packageDirectory}prebuilds/${process.platform}-${process.arch}.\n` +
+        `In a checkout, build it with: npm run build:native`,
+      { cause },
+    );
+  }
+  return loaded;
+}

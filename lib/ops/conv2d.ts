@@ -1,0 +1,77 @@
+// Convolution and its gradients.
+// Invariant: cross-correlation, as in every framework: the kernel is not flipped.
+import { ArgumentError } from '../errors.js';
+import type { Shape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { padding2d, size2d, type Padding2d, type Size2d } from './geometry.js';
+import { run, run1 } from './run.js';
+
+export interface Conv2dOptions {
+  /** Default 1. */
+  readonly stride?: Size2d;
+  /** Zeros around the input. Default 0. */
+  readonly padding?: Padding2d;
+  /** Input and output channels are split into this many independent convolutions. Default 1. */
+  readonly groups?: number;
+  /** Named in errors. */
+  readonly label?: string;
+}
+
+function attributesOf(options: Conv2dOptions): Record<string, number> {
+  const label = options.label ?? 'conv2d';
+  const groups = options.groups ?? 1;
+  if (!Number.isInteger(groups) || groups < 1) {
+    throw new ArgumentError(`${label}: groups must be a positive integer, got ${groups}.`);
+  }
+  const [strideH, strideW] = size2d(options.stride ?? 1, `${label}: stride`);
+  return { strideH, strideW, ...padding2d(options.padding, label), groups };
+}
+
+/**
+ * x: [N, C, H, W], w: [O, C / groups, KH, KW], b: [O] -> y: [N, O, OH, OW] with
+ * OH = floor((H + padding - KH) / stride) + 1. The caller owns y.
+ * @param options.relu  apply max(0, y) in the same pass; default false
+ * @throws ShapeError, DTypeError
+ */
+export function conv2d(
+  x: Tensor<'float32', readonly [number, number, number, number]>,
+  w: Tensor<'float32', readonly [number, number, number, number]>,
+  options: Conv2dOptions & { readonly b?: Tensor<'float32'> | undefined; readonly relu?: boolean } = {},
+): Tensor<'float32', readonly [number, number, number, number]> {
+  const attributes = { ...attributesOf(options), relu: options.relu ? 1 : 0 };
+  return run1('conv2dForward', {
+    inputs: { x, w, b: options.b },
+    attributes,
+    label: options.label,
+  }) as Tensor<'float32', readonly [number, number, number, number]>;
+}
+
+/** Gradient of the input. dy: [N, O, OH, OW] -> dx: `inputShape`. The caller owns dx. */
+export function conv2dBackwardData(
+  dy: Tensor<'float32'>,
+  w: Tensor<'float32'>,
+  options: Conv2dOptions & { readonly inputShape: Shape },
+): Tensor<'float32', readonly [number, number, number, number]> {
+  return run1('conv2dBackwardData', {
+    inputs: { w, dy },
+    attributes: attributesOf(options),
+    result: { dtype: 'float32', shape: options.inputShape },
+    label: options.label,
+  }) as Tensor<'float32', readonly [number, number, number, number]>;
+}
+
+/** Gradients of weights and bias. -> dw: `weightShape`, db: [O] unless `bias` is false. The caller owns both. */
+export function conv2dBackwardWeights(
+  x: Tensor<'float32'>,
+  dy: Tensor<'float32'>,
+  options: Conv2dOptions & { readonly weightShape: Shape; readonly bias?: boolean },
+): { dw: Tensor<'float32'>; db: Tensor<'float32'> | null } {
+  const [dw, db] = run('conv2dBackwardWeights', {
+    inputs: { x, dy },
+    attributes: attributesOf(options),
+    result: { dtype: 'float32', shape: options.weightShape },
+    without: options.bias === false ? ['db'] : [],
+    label: options.label,
+  }) as [Tensor<'float32'>, Tensor<'float32'> | null];
+  return { dw, db };
+}

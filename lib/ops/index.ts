@@ -1,0 +1,13 @@
+// All operations, for users who write layers of their own.
+// Invariant: re-exports only.
+export * from './activation.js';
+export * from './augment.js';
+export * from './conv2d.js';
+export * from './elementwise.js';
+export type { Padding2d, Size2d } from './geometry.js';
+export * from './linear.js';
+export * from './loss.js';
+export * from './lrn.js';
+export * from './pool2d.js';
+export * from './random.js';
+export * from './sgd.js';

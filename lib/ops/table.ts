@@ -1,0 +1,87 @@
+// The TypeScript half of the op table: the same lines as native/core/op_table.def, each with its shape rule.
+// Invariant: shapes are checked here, once, at the call; the two halves are compared when the first op runs.
+import type { NativeDType } from '../native/addon.js';
+import type { OutputSpec } from '../tensor/device.js';
+import type { Shape } from '../tensor/shape.js';
+import * as rules from './rules.js';
+
+/** What a shape rule sees of a call. */
+export interface RuleContext<I extends string = string, A extends string = string> {
+  readonly label: string;
+  readonly inputs: Readonly<Record<I, { readonly dtype: NativeDType; readonly shape: Shape }>>;
+  readonly attributes: Readonly<Record<A, number>>;
+  /** The output's shape or type, for ops whose inputs do not determine it. */
+  readonly result: OutputSpec | undefined;
+}
+
+/** One operation. `rule` returns the outputs' specs in order, or throws a ShapeError or DTypeError. */
+export interface OpDefinition {
+  readonly inputs: string;
+  readonly outputs: string;
+  readonly attributes: string;
+  // Rules name the inputs they read; the table holds them under one type.
+  readonly rule: (context: RuleContext) => OutputSpec[];
+}
+
+const conv = 'strideH strideW padTop padBottom padLeft padRight groups';
+const pool = 'kernelH kernelW strideH strideW padTop padBottom padLeft padRight';
+const random = 'seed step stream';
+
+function op(inputs: string, outputs: string, attributes: string, rule: OpDefinition['rule']): OpDefinition {
+  return { inputs, outputs, attributes, rule };
+}
+
+export const table = {
+  fill: op('', 'y', 'value', rules.asGiven),
+  gaussian: op('', 'y', `mean std ${random}`, rules.asGiven),
+  uniform: op('', 'y', `low high ${random}`, rules.asGiven),
+  cast: op('x', 'y', '', rules.castLike),
+  reshape: op('x', 'y', '', rules.reshape),
+  affine: op('x', 'y', 'scale shift', rules.unary),
+  add: op('x y', 'z', '', rules.binary),
+  multiply: op('x y', 'z', '', rules.binary),
+  sum: op('x', 'y', '', rules.toScalar),
+  sumSquares: op('x', 'y', '', rules.toScalar),
+
+  conv2dForward: op('x w b?', 'y', `${conv} relu`, rules.conv2dForward),
+  conv2dBackwardData: op('w dy', 'dx', conv, rules.conv2dBackwardData),
+  conv2dBackwardWeights: op('x dy', 'dw db?', conv, rules.conv2dBackwardWeights),
+  linearForward: op('x w b?', 'y', 'relu', rules.linearForward),
+  linearBackwardData: op('w dy', 'dx', '', rules.linearBackwardData),
+  linearBackwardWeights: op('x dy', 'dw db?', '', rules.linearBackwardWeights),
+
+  reluForward: op('x', 'y', '', rules.unary),
+  reluBackward: op('y dy', 'dx', '', rules.binary),
+  tanhForward: op('x', 'y', '', rules.unary),
+  tanhBackward: op('y dy', 'dx', '', rules.binary),
+  sigmoidForward: op('x', 'y', '', rules.unary),
+  sigmoidBackward: op('y dy', 'dx', '', rules.binary),
+
+  lrnForward: op('x', 'y', 'size alpha beta k channelGroups', rules.lrn),
+  lrnBackward: op('x dy', 'dx', 'size alpha beta k channelGroups', rules.lrn),
+  lrnWithinForward: op('x', 'y', 'size alpha beta k', rules.lrn),
+  lrnWithinBackward: op('x dy', 'dx', 'size alpha beta k', rules.lrn),
+
+  maxPool2dForward: op('x', 'y argmax?', pool, rules.maxPool2dForward),
+  maxPool2dBackward: op('argmax dy', 'dx', pool, rules.pool2dBackward),
+  avgPool2dForward: op('x', 'y', `${pool} clipped`, rules.avgPool2dForward),
+  avgPool2dBackward: op('dy', 'dx', `${pool} clipped`, rules.pool2dBackward),
+
+  dropout: op('x', 'y', `rate scale ${random}`, rules.unary),
+  softmaxForward: op('x', 'y', '', rules.rows),
+  softmaxBackward: op('y dy', 'dx', '', rules.binary),
+  crossEntropyForward: op('logits labels', 'loss probabilities', '', rules.crossEntropyForward),
+  crossEntropyBackward: op('probabilities labels', 'dlogits', '', rules.crossEntropyBackward),
+  labelRank: op('logits labels', 'rank', '', rules.labelRank),
+  topK: op('x', 'values indices', 'k', rules.topK),
+
+  sgd: op('w v dw', '', 'learningRate momentum weightDecay torchForm', rules.sgd),
+  augment: op('images crops mean std', 'y', '', rules.augment),
+} satisfies Record<string, OpDefinition>;
+
+export type OpName = keyof typeof table;
+
+/** `inputs -> outputs | attributes`, as the native side writes it. */
+export function signatureOf(definition: OpDefinition): string {
+  return `${definition.inputs} -> ${definition.outputs} | ${definition.attributes}`;
+}

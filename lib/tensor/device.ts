@@ -1,0 +1,298 @@
+// Devices: ordered queues of work. JavaScript describes work and goes on; only data() and synchronize() wait.
+// Invariant: nothing here blocks the event loop; every handle is released exactly once.
+import { availableParallelism } from 'node:os';
+import {
+  AlexnetError,
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  NativeError,
+  ShapeError,
+} from '../errors.js';
+import {
+  loadAddon,
+  nativeDTypes,
+  type DeviceId,
+  type Handle,
+  type MemoryStatistics,
+  type NativeDType,
+  type NativeFailure,
+  type PlanDescription,
+} from '../native/addon.js';
+import { arrayFrom, dtypeOfArray, makeArray, type ArrayOf, type DType } from './dtype.js';
+import { checkShape, elementCount, formatShape, type Shape } from './shape.js';
+import { Tensor } from './tensor.js';
+
+export type DeviceKind = 'cpu' | 'cuda';
+
+export interface DeviceOptions {
+  /** Threads that compute, on the CPU. Default: as many as the process may use. */
+  readonly threads?: number;
+  /** Most memory the device may hold, in bytes. Default: no limit. */
+  readonly memoryLimitBytes?: number;
+  /** Remember where each tensor was made and warn of those that were never disposed. Slow. Default false. */
+  readonly debug?: boolean;
+}
+
+/** What a device says of itself. */
+export interface DeviceInfo {
+  readonly kind: DeviceKind;
+  /** Properties by name, e.g. `instructionSet`, `oneDNN`, `threads`. */
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** The type of a tensor made from `A`. */
+export type DTypeOfArray<A> = A extends Float32Array
+  ? 'float32'
+  : A extends Int32Array
+    ? 'int32'
+    : A extends Uint8Array
+      ? 'uint8'
+      : never;
+
+/** An output that an operation is to make. */
+export interface OutputSpec {
+  readonly dtype: NativeDType;
+  readonly shape: Shape;
+}
+
+interface Abandoned {
+  readonly handle: Handle;
+  readonly device: WeakRef<Device>;
+  readonly madeAt: string | undefined;
+}
+
+const abandoned = new FinalizationRegistry<Abandoned>(({ handle, device, madeAt }) => {
+  device.deref()?.reclaim(handle, madeAt);
+});
+
+/**
+ * Opens a device.
+ * @param kind  'cpu', 'cuda', or 'auto': CUDA where there is a usable GPU, else the CPU. Default 'cpu'.
+ * @throws DeviceError if the device is not available, with what was looked for
+ */
+export function openDevice(kind: DeviceKind | 'auto' = 'cpu', options: DeviceOptions = {}): Device {
+  if (kind !== 'cpu' && kind !== 'cuda' && kind !== 'auto') {
+    throw new ArgumentError(`openDevice: no device '${String(kind)}'; there are 'cpu', 'cuda' and 'auto'.`);
+  }
+  const threads = options.threads ?? availableParallelism();
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new ArgumentError(`openDevice: threads must be an integer from 1 to 1024, got ${threads}.`);
+  }
+  const memoryLimitBytes = options.memoryLimitBytes ?? 0;
+  if (!Number.isSafeInteger(memoryLimitBytes) || memoryLimitBytes < 0) {
+    throw new ArgumentError(`openDevice: memoryLimitBytes must be a non-negative integer, got ${memoryLimitBytes}.`);
+  }
+  const resolved = kind === 'auto' ? 'cpu' : kind;
+  try {
+    const id = loadAddon().openDevice(resolved, { threads, memoryLimitBytes });
+    return new Device(resolved, id, options.debug ?? false);
+  } catch (error) {
+    if (error instanceof AlexnetError) throw error;
+    throw new DeviceError(`Device '${resolved}' cannot be opened: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** A device and the tensors on it. Made by {@link openDevice}; dispose it to release all its memory. */
+export class Device implements Disposable {
+  readonly kind: DeviceKind;
+  readonly #id: DeviceId;
+  readonly #debug: boolean;
+  readonly #scopes: Set<Tensor>[] = [];
+  #disposed = false;
+
+  /** @internal */
+  constructor(kind: DeviceKind, id: DeviceId, debug: boolean) {
+    this.kind = kind;
+    this.#id = id;
+    this.#debug = debug;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  get info(): DeviceInfo {
+    return { kind: this.kind, properties: loadAddon().describeDevice(this.#open()) };
+  }
+
+  /**
+   * Copies values to the device. Owned by the caller.
+   * @param data  row-major; a typed array gives the dtype, numbers are float32 unless `dtype` says otherwise
+   * @throws ShapeError if the number of values is not that of the shape
+   */
+  tensor<const S extends Shape, D extends DType>(
+    data: ArrayOf<D> | readonly number[],
+    options: { readonly shape: S; readonly dtype: D },
+  ): Tensor<D, S>;
+  tensor<const S extends Shape, A extends Float32Array | Int32Array | Uint8Array>(
+    data: A,
+    options: { readonly shape: S },
+  ): Tensor<DTypeOfArray<A>, S>;
+  tensor<const S extends Shape>(data: readonly number[], options: { readonly shape: S }): Tensor<'float32', S>;
+  tensor(
+    data: ArrayOf<DType> | readonly number[],
+    options: { readonly shape: Shape; readonly dtype?: DType },
+  ): Tensor {
+    const { shape } = options;
+    checkShape(shape, 'tensor');
+    const isArray = ArrayBuffer.isView(data);
+    const dtype = options.dtype ?? (isArray ? dtypeOfArray(data) : 'float32');
+    const values = isArray ? data : arrayFrom(dtype, data);
+    if (values.constructor !== makeArray(dtype, 0).constructor) {
+      throw new ArgumentError(
+        `tensor: ${dtype} is held in a ${makeArray(dtype, 0).constructor.name}, got a ${values.constructor.name}.`,
+      );
+    }
+    if (values.length !== elementCount(shape)) {
+      throw new ShapeError(
+        `tensor: ${values.length} values do not fill the shape ${formatShape(shape)} of ${elementCount(shape)}.`,
+      );
+    }
+    const handle = loadAddon().upload(this.#open(), values, nativeDTypes.indexOf(dtype), shape);
+    return new Tensor(this, handle, dtype, Object.freeze([...shape]));
+  }
+
+  /**
+   * Runs `work` and disposes every tensor of this device made in it, except those it returns
+   * (a tensor, or an array or plain object of tensors). `work` must be synchronous: an asynchronous function
+   * should declare its tensors with `using`.
+   */
+  scope<T>(work: () => T): T {
+    const made = new Set<Tensor>();
+    this.#scopes.push(made);
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      this.#scopes.pop();
+      for (const tensor of made) tensor.dispose();
+      throw error;
+    }
+    this.#scopes.pop();
+    if (result instanceof Promise) {
+      for (const tensor of made) tensor.dispose();
+      throw new ArgumentError('device.scope: the function is asynchronous; declare its tensors with `using` instead.');
+    }
+    const kept = tensorsIn(result);
+    for (const tensor of made) {
+      if (kept.has(tensor)) this.#scopes.at(-1)?.add(tensor);
+      else tensor.dispose();
+    }
+    return result;
+  }
+
+  /**
+   * Waits until everything that was asked so far is done.
+   * @throws NativeError with the first failure since the last await
+   */
+  async synchronize(): Promise<void> {
+    await this.#awaiting(loadAddon().synchronize(this.#open()));
+  }
+
+  memory(): MemoryStatistics {
+    return loadAddon().memory(this.#open());
+  }
+
+  /** Gives memory that is cached for reuse back to the system. */
+  trim(): void {
+    loadAddon().trim(this.#open());
+  }
+
+  /** Which implementation the backend chose for each problem it has met, the most recently used first. */
+  async plans(): Promise<PlanDescription[]> {
+    return loadAddon().plans(this.#open());
+  }
+
+  /** Releases all tensors and ends the device's thread once it is done. Doing it twice is harmless. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    loadAddon().closeDevice(this.#id);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal Submits an operation of the op table. */
+  dispatch(
+    op: number,
+    inputs: readonly (Tensor | null)[],
+    outputs: readonly (OutputSpec | null)[],
+    attributes: readonly number[],
+    label: string,
+  ): (Tensor | null)[] {
+    const handles = loadAddon().dispatch(
+      this.#open(),
+      op,
+      inputs.map((input) => input?.handle ?? null),
+      outputs.map((output) => output && ([nativeDTypes.indexOf(output.dtype), output.shape] as const)),
+      attributes,
+      label,
+    );
+    return outputs.map((output, i) => {
+      const handle = handles[i];
+      if (!output || handle === null || handle === undefined) return null;
+      // Opaque state is typed by the op's function as what it is; see ops/run.ts.
+      return new Tensor(this, handle, output.dtype as DType, output.shape);
+    });
+  }
+
+  /** @internal */
+  async download<D extends DType>(tensor: Tensor<D>): Promise<ArrayOf<D>> {
+    const target = makeArray(tensor.dtype, tensor.size);
+    await this.#awaiting(loadAddon().download(this.#open(), tensor.handle, target));
+    return target;
+  }
+
+  /** @internal */
+  shareHandle(handle: Handle): Handle {
+    return loadAddon().share(this.#open(), handle);
+  }
+
+  /** @internal A tensor was made: watch over it. */
+  adopt(tensor: Tensor, handle: Handle): void {
+    this.#scopes.at(-1)?.add(tensor);
+    const madeAt = this.#debug ? new Error('made here').stack : undefined;
+    abandoned.register(tensor, { handle, device: new WeakRef(this), madeAt }, tensor);
+  }
+
+  /** @internal A tensor was disposed. */
+  forget(tensor: Tensor, handle: Handle): void {
+    abandoned.unregister(tensor);
+    if (!this.#disposed) loadAddon().release(this.#id, handle);
+  }
+
+  /** @internal A tensor was garbage-collected without having been disposed. */
+  reclaim(handle: Handle, madeAt: string | undefined): void {
+    if (this.#disposed) return;
+    loadAddon().release(this.#id, handle);
+    if (madeAt !== undefined) process.emitWarning(`A tensor was never disposed. It was ${madeAt}`, 'TensorLeak');
+  }
+
+  #open(): DeviceId {
+    if (this.#disposed) throw new DisposedError(`The ${this.kind} device was used after it was disposed.`);
+    return this.#id;
+  }
+
+  /** Turns a native failure into an error whose stack leads to the caller who waits. */
+  async #awaiting(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (cause) {
+      const failure = cause as NativeFailure;
+      const where = failure.label === '' ? failure.op : `${failure.label} (${failure.op})`;
+      throw new NativeError(failure.code, `${where}: ${failure.message}`, failure);
+    }
+  }
+}
+
+function tensorsIn(value: unknown): Set<Tensor> {
+  if (value instanceof Tensor) return new Set([value]);
+  if (Array.isArray(value)) return new Set(value.flatMap((item) => [...tensorsIn(item)]));
+  if (value !== null && typeof value === 'object') {
+    return new Set(Object.values(value).filter((item): item is Tensor => item instanceof Tensor));
+  }
+  return new Set();
+}

@@ -1,0 +1,58 @@
+// Element types: their names, their sizes, and the typed arrays that carry them.
+// Invariant: bfloat16 and float16 travel as their bits in a Uint16Array; arithmetic on them is the device's.
+import { DTypeError } from '../errors.js';
+
+/** Type of a tensor's elements. */
+export type DType = 'float32' | 'bfloat16' | 'float16' | 'int32' | 'uint8';
+
+/** The typed array that holds elements of each type. */
+export interface DTypeArrays {
+  float32: Float32Array;
+  bfloat16: Uint16Array;
+  float16: Uint16Array;
+  int32: Int32Array;
+  uint8: Uint8Array;
+}
+
+export type ArrayOf<D extends DType> = DTypeArrays[D];
+
+const constructors = {
+  float32: Float32Array,
+  bfloat16: Uint16Array,
+  float16: Uint16Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+} as const;
+
+export const dtypes = Object.keys(constructors) as DType[];
+
+/** Bytes of one element. */
+export function bytesPerElement(dtype: DType): number {
+  return constructors[dtype].BYTES_PER_ELEMENT;
+}
+
+/** A new array of zeros. */
+export function makeArray<D extends DType>(dtype: D, length: number): ArrayOf<D> {
+  return new constructors[dtype](length) as ArrayOf<D>;
+}
+
+/** Converts numbers into an array of the type; for bfloat16 and float16, numbers are their bits. */
+export function arrayFrom<D extends DType>(dtype: D, values: readonly number[]): ArrayOf<D> {
+  return constructors[dtype].from(values) as ArrayOf<D>;
+}
+
+/**
+ * The element type that a typed array stands for.
+ * @throws DTypeError for an array that could be several, or none
+ */
+export function dtypeOfArray(array: ArrayBufferView): DType {
+  if (array instanceof Float32Array) return 'float32';
+  if (array instanceof Int32Array) return 'int32';
+  if (array instanceof Uint8Array) return 'uint8';
+  if (array instanceof Uint16Array) {
+    throw new DTypeError("A Uint16Array holds bfloat16 or float16 bits: pass dtype: 'bfloat16' or 'float16'.");
+  }
+  throw new DTypeError(
+    `${array.constructor.name} is not the array of any dtype. Use Float32Array, Int32Array, Uint8Array, or Uint16Array with a dtype.`,
+  );
+}

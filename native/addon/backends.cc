@@ -1,0 +1,15 @@
+// The list of backends.
+// Invariant: an absent backend is named in the error, with the ones that are there.
+#include "addon/backends.h"
+
+#include "core/error.h"
+#include "cpu/create.h"
+
+namespace alexnet::addon {
+
+std::unique_ptr<Backend> MakeBackend(const std::string& kind, const BackendOptions& options) {
+  if (kind == "cpu") return cpu::CreateBackend(options.threads, options.memory_limit_bytes);
+  throw Error(ErrorCode::kUnsupported, Message("this build has no '", kind, "' device; it has: cpu"));
+}
+
+}  // namespace alexnet::addon

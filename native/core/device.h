@@ -1,0 +1,63 @@
+// A device: an ordered queue of work with one thread that does it.
+// Invariant: work is done in the order it was submitted; no submission waits for it.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "core/backend.h"
+
+namespace alexnet {
+
+class Device {
+ public:
+  /** Called on the queue's thread when an awaited command has ended; no failure means success. */
+  using Completion = std::function<void(std::shared_ptr<const Failure>)>;
+
+  explicit Device(std::unique_ptr<Backend> backend);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  /** Finishes the running command, drops the others. */
+  ~Device();
+
+  const Backend& backend() const { return *backend_; }
+
+  void Submit(OpCall call);
+  void Upload(TensorPtr tensor, std::vector<unsigned char> bytes);
+  /** `target` must stay valid until `done` is called. */
+  void Download(TensorPtr tensor, void* target, Completion done);
+  void Synchronize(Completion done);
+  /** Gives up the caller's reference, in order with the work that uses the tensor. */
+  void Release(TensorPtr tensor);
+  void Trim();
+  void ListPlans(std::function<void(std::vector<PlanDescription>)> done);
+  /** Ends the thread once everything submitted so far is done. */
+  void Close();
+
+ private:
+  using Command = std::function<void()>;
+
+  void Enqueue(Command command);
+  void Loop();
+  void RunOp(OpCall& call);
+  /** The first failure since the last await, which is handed over and forgotten. */
+  std::shared_ptr<const Failure> TakeFailure();
+  std::shared_ptr<const Failure> Attempt(const std::string& op, const std::string& label, const Command& work);
+
+  std::unique_ptr<Backend> backend_;
+  std::shared_ptr<const Failure> failure_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Command> queue_;
+  bool closing_ = false;  // no more work will come
+  bool abandon_ = false;  // what is queued is dropped
+  std::thread thread_;
+};
+
+}  // namespace alexnet

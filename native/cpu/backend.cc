@@ -1,0 +1,215 @@
+// Storage, layouts and the running of primitives; the kernels themselves are in the files beside this one.
+// Invariant: blocks come from and go back to the allocator on the queue's thread.
+#include "cpu/backend.h"
+
+#include <omp.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "cpu/create.h"
+
+namespace alexnet::cpu {
+namespace {
+
+using dnnl::memory;
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// Cache lines for small blocks; large ones ask for huge pages, which saves most page faults and TLB misses.
+class HeapSource final : public BlockSource {
+ public:
+  void* Acquire(size_t bytes) override {
+    const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+    void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (block != nullptr && alignment == kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+    return block;
+  }
+  void Return(void* block, size_t) override { std::free(block); }
+};
+
+memory::dims Strides(const memory::dims& shape) {
+  memory::dims strides(shape.size());
+  int64_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    strides[i] = stride;
+    stride *= shape[i];
+  }
+  return strides;
+}
+
+memory::dims DimsOf(const Shape& shape) { return shape.empty() ? memory::dims{1} : shape; }
+
+const char* IsaName(dnnl::cpu_isa isa) {
+  switch (isa) {
+    case dnnl::cpu_isa::sse41:
+      return "SSE4.1";
+    case dnnl::cpu_isa::avx:
+      return "AVX";
+    case dnnl::cpu_isa::avx2:
+      return "AVX2";
+    case dnnl::cpu_isa::avx2_vnni:
+    case dnnl::cpu_isa::avx2_vnni_2:
+      return "AVX2 VNNI";
+    case dnnl::cpu_isa::avx512_core:
+      return "AVX-512";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "AVX-512 VNNI";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "AVX-512 BF16";
+    case dnnl::cpu_isa::avx512_core_fp16:
+      return "AVX-512 FP16";
+    case dnnl::cpu_isa::avx512_core_amx:
+    case dnnl::cpu_isa::avx512_core_amx_fp16:
+      return "AVX-512 AMX";
+    default:
+      return "generic";
+  }
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const CpuOptions& options)
+    : options_(options),
+      allocator_(std::make_unique<HeapSource>(), options.memory_limit_bytes),
+      engine_(dnnl::engine::kind::cpu, 0),
+      stream_(engine_) {}
+
+CpuBackend::~CpuBackend() = default;
+
+// libgomp keeps a team for each thread that opens parallel regions; the size is that thread's own.
+void CpuBackend::Start() { omp_set_num_threads(options_.threads); }
+
+std::vector<std::pair<std::string, std::string>> CpuBackend::Describe() const {
+  const dnnl_version_t* version = dnnl_version();
+  return {{"threads", std::to_string(options_.threads)},
+          {"oneDNN", Message(version->major, ".", version->minor, ".", version->patch)},
+          {"instructionSet", IsaName(dnnl::get_effective_cpu_isa())}};
+}
+
+bool CpuBackend::Supports(const OpSpec& op) const { return KernelTable().count(op.name) != 0; }
+
+void CpuBackend::Run(OpCall& call) {
+  const auto kernel = KernelTable().find(call.op->name);
+  if (kernel == KernelTable().end()) {
+    throw Error(ErrorCode::kUnsupported, Message("the cpu device has no kernel for ", call.op->name));
+  }
+  kernel->second(*this, call);
+}
+
+Buffer CpuBackend::Allocate(const memory::desc& layout) {
+  CachingAllocator& allocator = allocator_;
+  return {layout, Block(allocator.Allocate(layout.get_size()), [&allocator](void* block) { allocator.Free(block); })};
+}
+
+Buffer& CpuBackend::Create(Tensor& tensor, const memory::desc& layout) {
+  auto storage = std::make_shared<CpuStorage>(Allocate(layout));
+  tensor.storage = storage;
+  return storage->buffer;
+}
+
+Buffer& CpuBackend::CreatePlain(Tensor& tensor) { return Create(tensor, PlainLayout(tensor)); }
+
+void CpuBackend::Execute(const Plan& plan, const std::unordered_map<int, Buffer>& arguments) {
+  std::unordered_map<int, memory> memories;
+  for (const auto& [argument, buffer] : arguments) {
+    memories.emplace(argument, memory(buffer.layout, engine_, buffer.data()));
+  }
+  Buffer scratchpad;
+  if (plan.scratchpad.get_size() != 0) {
+    scratchpad = Allocate(plan.scratchpad);
+    memories.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad.layout, engine_, scratchpad.data()));
+  }
+  plan.primitive.execute(stream_, memories);
+  stream_.wait();
+}
+
+Buffer CpuBackend::Reorder(const Buffer& source, const memory::desc& layout) {
+  Buffer target = Allocate(layout);
+  memory from(source.layout, engine_, source.data());
+  memory to(layout, engine_, target.data());
+  dnnl::reorder(from, to).execute(stream_, from, to);
+  stream_.wait();
+  return target;
+}
+
+void CpuBackend::Upload(Tensor& tensor, const void* source) {
+  std::memcpy(CreatePlain(tensor).data(), source, tensor.bytes());
+}
+
+void CpuBackend::Download(const Tensor& tensor, void* target) {
+  std::memcpy(target, Plain(*this, tensor).data(), tensor.bytes());
+}
+
+memory::data_type TypeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return memory::data_type::f32;
+    case DType::kBFloat16:
+      return memory::data_type::bf16;
+    case DType::kFloat16:
+      return memory::data_type::f16;
+    case DType::kInt32:
+      return memory::data_type::s32;
+    case DType::kUint8:
+    case DType::kOpaque:
+      break;
+  }
+  return memory::data_type::u8;
+}
+
+memory::desc PlainLayout(const memory::dims& shape, memory::data_type type) { return {shape, type, Strides(shape)}; }
+
+memory::desc PlainLayout(const Tensor& tensor) { return PlainLayout(DimsOf(tensor.shape), TypeOf(tensor.dtype)); }
+
+memory::desc AnyLayout(const memory::dims& shape, memory::data_type type) {
+  return {shape, type, memory::format_tag::any};
+}
+
+bool IsPadded(const memory::desc& layout) { return layout.get_padded_dims() != layout.get_dims(); }
+
+CpuStorage& StorageOf(const Tensor& tensor) {
+  Check(tensor.storage != nullptr, "a tensor was read before it was computed");
+  return static_cast<CpuStorage&>(*tensor.storage);
+}
+
+const Buffer& AsIs(const Tensor& tensor) { return StorageOf(tensor).buffer; }
+
+Buffer In(CpuBackend& backend, const Tensor& tensor, const memory::desc& layout) {
+  const Buffer& buffer = AsIs(tensor);
+  return buffer.layout == layout ? buffer : backend.Reorder(buffer, layout);
+}
+
+Buffer Plain(CpuBackend& backend, const Tensor& tensor) {
+  // Weights of grouped convolutions lie as [G, O/G, I/G, KH, KW]; row-major, that is [O, I/G, KH, KW].
+  const memory::desc& layout = AsIs(tensor).layout;
+  const Buffer plain = In(backend, tensor, PlainLayout(layout.get_dims(), layout.get_data_type()));
+  return {PlainLayout(tensor), plain.block};
+}
+
+Buffer Dense(CpuBackend& backend, const Tensor& tensor) {
+  const Buffer& buffer = AsIs(tensor);
+  const bool as_is = !IsPadded(buffer.layout) && buffer.layout.get_ndims() == PlainLayout(tensor).get_ndims();
+  return as_is ? buffer : Plain(backend, tensor);
+}
+
+Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& layout) {
+  CpuStorage& storage = StorageOf(tensor);
+  const memory::desc& lies = storage.buffer.layout;
+  if (lies == layout) return storage.buffer;
+  if (storage.packed && storage.packed.layout == layout) return storage.packed;
+  const bool was_plain = lies == PlainLayout(lies.get_dims(), lies.get_data_type());
+  const Buffer source = lies.get_dims() == layout.get_dims()
+                            ? storage.buffer
+                            : Buffer{PlainLayout(layout.get_dims(), lies.get_data_type()), Plain(backend, tensor).block};
+  Buffer packed = backend.Reorder(source, layout);
+  (was_plain ? storage.buffer : storage.packed) = packed;
+  return packed;
+}
+
+std::unique_ptr<Backend> CreateBackend(int threads, size_t memory_limit_bytes) {
+  return std::make_unique<CpuBackend>(CpuOptions{threads, memory_limit_bytes});
+}
+
+}  // namespace alexnet::cpu

@@ -1,0 +1,107 @@
+// The CPU backend: oneDNN primitives and own kernels over memory whose layout oneDNN picks.
+// Invariant: a storage always holds what its descriptor says; padding that a blocked layout adds is zero.
+#pragma once
+
+#include <dnnl.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/caching_allocator.h"
+#include "core/error.h"
+#include "cpu/plan_cache.h"
+
+namespace alexnet::cpu {
+
+/** A block of the allocator, given back when the last owner is gone. */
+using Block = std::shared_ptr<void>;
+
+/** Memory in some layout: what a primitive takes. */
+struct Buffer {
+  dnnl::memory::desc layout;
+  Block block;
+
+  void* data() const { return block.get(); }
+  float* floats() const { return static_cast<float*>(block.get()); }
+  explicit operator bool() const { return block != nullptr; }
+};
+
+struct CpuStorage final : Storage {
+  explicit CpuStorage(Buffer buffer) : buffer(std::move(buffer)) {}
+
+  Buffer buffer;
+  // The same values in another layout, kept until they change: weights that a backward pass or another batch
+  // size wants packed differently.
+  Buffer packed;
+};
+
+struct CpuOptions {
+  int threads = 1;
+  size_t memory_limit_bytes = 0;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(const CpuOptions& options);
+  ~CpuBackend() override;
+
+  void Start() override;
+  std::vector<std::pair<std::string, std::string>> Describe() const override;
+  bool Supports(const OpSpec& op) const override;
+  void Run(OpCall& call) override;
+  void Upload(Tensor& tensor, const void* source) override;
+  void Download(const Tensor& tensor, void* target) override;
+  void Synchronize() override {}
+  void Trim() override { allocator_.Trim(); }
+  MemoryStatistics Memory() const override { return allocator_.Statistics(); }
+  std::vector<PlanDescription> Plans() const override { return plans_.Descriptions(); }
+
+  // What kernels use.
+  const dnnl::engine& engine() const { return engine_; }
+  PlanCache& plans() { return plans_; }
+  Buffer Allocate(const dnnl::memory::desc& layout);
+  /** Allocates the storage of an output. */
+  Buffer& Create(Tensor& tensor, const dnnl::memory::desc& layout);
+  Buffer& CreatePlain(Tensor& tensor);
+  /** Runs a primitive on buffers, with a scratchpad from the allocator; waits for its end. */
+  void Execute(const Plan& plan, const std::unordered_map<int, Buffer>& arguments);
+  Buffer Reorder(const Buffer& source, const dnnl::memory::desc& layout);
+
+ private:
+  const CpuOptions options_;
+  CachingAllocator allocator_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  PlanCache plans_;
+};
+
+/** A kernel of the table: computes one op. */
+using Kernel = void (*)(CpuBackend& backend, OpCall& call);
+const std::unordered_map<std::string, Kernel>& KernelTable();
+
+// Layouts and buffers of tensors.
+
+dnnl::memory::data_type TypeOf(DType dtype);
+/** Row-major. A scalar is one element of rank 1: oneDNN has no rank 0. */
+dnnl::memory::desc PlainLayout(const Tensor& tensor);
+dnnl::memory::desc PlainLayout(const dnnl::memory::dims& shape, dnnl::memory::data_type type);
+/** "Let oneDNN choose". */
+dnnl::memory::desc AnyLayout(const dnnl::memory::dims& shape, dnnl::memory::data_type type);
+bool IsPadded(const dnnl::memory::desc& layout);
+
+CpuStorage& StorageOf(const Tensor& tensor);
+/** The tensor as it lies. */
+const Buffer& AsIs(const Tensor& tensor);
+/** The tensor in `layout`: as it lies, or a reordered copy. */
+Buffer In(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
+/** The tensor row-major: as it lies, or a reordered copy. */
+Buffer Plain(CpuBackend& backend, const Tensor& tensor);
+/** The tensor in any layout without padding, for kernels that touch each element alone. */
+Buffer Dense(CpuBackend& backend, const Tensor& tensor);
+/** A parameter in `layout`: moved there for good if it lies row-major, else a copy kept until it changes. */
+Buffer Weights(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
+
+}  // namespace alexnet::cpu

@@ -1,0 +1,156 @@
+// Convolution on oneDNN: forward with bias and ReLU fused, gradients of data and of weights.
+// Invariant: oneDNN picks every layout; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
+#include "cpu/kernels.h"
+
+namespace alexnet::cpu {
+namespace {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using dnnl::prop_kind;
+
+constexpr auto kFloat = memory::data_type::f32;
+
+struct Geometry {
+  memory::dims strides, padding_low, padding_high;
+  int64_t groups;
+
+  explicit Geometry(const OpCall& call)
+      : strides{call.Integer("strideH"), call.Integer("strideW")},
+        padding_low{call.Integer("padTop"), call.Integer("padLeft")},
+        padding_high{call.Integer("padBottom"), call.Integer("padRight")},
+        groups(call.Integer("groups")) {}
+
+  memory::dims WeightDims(const Shape& w) const {
+    if (groups == 1) return w;
+    return {groups, w[0] / groups, w[1], w[2], w[3]};
+  }
+};
+
+dnnl::primitive_attr Attributes(bool relu) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (relu) {
+    dnnl::post_ops post_ops;
+    post_ops.append_eltwise(algorithm::eltwise_relu, 0.f, 0.f);
+    attributes.set_post_ops(post_ops);
+  }
+  return attributes;
+}
+
+dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Geometry& geometry,
+                                                            const Shape& x, const Shape& w, const Shape& y, bool bias,
+                                                            bool relu) {
+  const memory::desc source = AnyLayout(x, kFloat);
+  const memory::desc weights = AnyLayout(geometry.WeightDims(w), kFloat);
+  const memory::desc target = AnyLayout(y, kFloat);
+  if (!bias) {
+    return {backend.engine(),      prop_kind::forward_training, algorithm::convolution_direct, source, weights, target,
+            geometry.strides,      geometry.padding_low,        geometry.padding_high,         Attributes(relu)};
+  }
+  return {backend.engine(),
+          prop_kind::forward_training,
+          algorithm::convolution_direct,
+          source,
+          weights,
+          PlainLayout(memory::dims{y[1]}, kFloat),
+          target,
+          geometry.strides,
+          geometry.padding_low,
+          geometry.padding_high,
+          Attributes(relu)};
+}
+
+Plan MakeForward(CpuBackend& backend, const OpCall& call) {
+  const auto descriptor =
+      ForwardDescriptor(backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
+                        call.inputs[2] != nullptr, call.Flag("relu"));
+  return {dnnl::convolution_forward(descriptor),
+          {{DNNL_ARG_SRC, descriptor.src_desc()},
+           {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
+           {DNNL_ARG_DST, descriptor.dst_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
+  const Geometry geometry(call);
+  const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
+  const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, false, false);
+  const dnnl::convolution_backward_data::primitive_desc descriptor(
+      backend.engine(), algorithm::convolution_direct, AnyLayout(dx, kFloat),
+      AnyLayout(geometry.WeightDims(w), kFloat), AnyLayout(dy, kFloat), geometry.strides, geometry.padding_low,
+      geometry.padding_high, hint, Attributes(false));
+  return {dnnl::convolution_backward_data(descriptor),
+          {{DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
+           {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
+           {DNNL_ARG_DIFF_SRC, descriptor.diff_src_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(CpuBackend& backend, const OpCall& call) {
+  const Geometry geometry(call);
+  const Shape &x = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dw = call.outputs[0]->shape;
+  const auto hint = ForwardDescriptor(backend, geometry, x, dw, dy, call.outputs[1] != nullptr, false);
+  const memory::desc source = AnyLayout(x, kFloat), target = AnyLayout(dy, kFloat);
+  const memory::desc weights = AnyLayout(geometry.WeightDims(dw), kFloat);
+  if (!call.outputs[1]) {
+    return {backend.engine(), algorithm::convolution_direct, source,
+            weights,          target,                        geometry.strides,
+            geometry.padding_low, geometry.padding_high,     hint,
+            Attributes(false)};
+  }
+  return {backend.engine(),
+          algorithm::convolution_direct,
+          source,
+          weights,
+          PlainLayout(memory::dims{dy[1]}, kFloat),
+          target,
+          geometry.strides,
+          geometry.padding_low,
+          geometry.padding_high,
+          hint,
+          Attributes(false)};
+}
+
+Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
+  const auto descriptor = BackwardWeightsDescriptor(backend, call);
+  return {dnnl::convolution_backward_weights(descriptor),
+          {{DNNL_ARG_SRC, descriptor.src_desc()},
+           {DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
+           {DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+}  // namespace
+
+void Conv2dForward(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeForward(backend, call); });
+  std::unordered_map<int, Buffer> arguments = {
+      {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
+      {DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[1], plan->layout(DNNL_ARG_WEIGHTS))},
+      {DNNL_ARG_DST, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DST))}};
+  if (call.inputs[2]) arguments.emplace(DNNL_ARG_BIAS, Plain(backend, *call.inputs[2]));
+  backend.Execute(*plan, arguments);
+}
+
+void Conv2dBackwardData(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
+  backend.Execute(*plan, {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
+                          {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},
+                          {DNNL_ARG_DIFF_SRC, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DIFF_SRC))}});
+}
+
+void Conv2dBackwardWeights(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
+  std::unordered_map<int, Buffer> arguments = {
+      {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
+      {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},
+      {DNNL_ARG_DIFF_WEIGHTS, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DIFF_WEIGHTS))}};
+  if (call.outputs[1]) arguments.emplace(DNNL_ARG_DIFF_BIAS, backend.CreatePlain(*call.outputs[1]));
+  backend.Execute(*plan, arguments);
+}
+
+}  // namespace alexnet::cpu

@@ -1,0 +1,97 @@
+// Fills, elementwise arithmetic and full reductions.
+// Invariant: two operands are combined in the first one's layout; padded layouts are made dense first.
+#include <algorithm>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace alexnet::cpu {
+namespace {
+
+constexpr int64_t kGrain = 1 << 15;
+
+ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t begin, int64_t end, float scale, float shift) {
+  for (int64_t i = begin; i < end; ++i) y[i] = x[i] * scale + shift;
+}
+
+ALEXNET_EVERY_ISA void AddRange(const float* x, const float* y, float* z, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) z[i] = x[i] + y[i];
+}
+
+ALEXNET_EVERY_ISA void MultiplyRange(const float* x, const float* y, float* z, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) z[i] = x[i] * y[i];
+}
+
+using BinaryRange = void (*)(const float*, const float*, float*, int64_t, int64_t);
+
+void Binary(CpuBackend& backend, OpCall& call, BinaryRange range) {
+  const Buffer x = Dense(backend, *call.inputs[0]);
+  const Buffer y = AsIs(*call.inputs[1]).layout.get_ndims() == x.layout.get_ndims()
+                       ? In(backend, *call.inputs[1], x.layout)
+                       : Plain(backend, *call.inputs[1]);
+  // Operands of different ranks in storage (grouped weights) only agree row-major.
+  const Buffer first = y.layout == x.layout ? x : Plain(backend, *call.inputs[0]);
+  float* const z = backend.Create(*call.outputs[0], first.layout).floats();
+  ParallelFor(call.outputs[0]->elements(), kGrain,
+              [&](int64_t begin, int64_t end) { range(first.floats(), y.floats(), z, begin, end); });
+}
+
+}  // namespace
+
+void Fill(CpuBackend& backend, OpCall& call) {
+  Tensor& y = *call.outputs[0];
+  const double value = call.Number("value");
+  void* const data = backend.CreatePlain(y).data();
+  switch (y.dtype) {
+    case DType::kFloat32:
+      std::fill_n(static_cast<float*>(data), y.elements(), static_cast<float>(value));
+      return;
+    case DType::kInt32:
+      std::fill_n(static_cast<int32_t*>(data), y.elements(), static_cast<int32_t>(value));
+      return;
+    case DType::kUint8:
+      std::fill_n(static_cast<uint8_t*>(data), y.elements(), static_cast<uint8_t>(value));
+      return;
+    default:
+      throw Error(ErrorCode::kUnsupported, Message("fill does not write ", ToString(y.dtype), "; fill float32 and cast"));
+  }
+}
+
+// The new tensor shares memory with the old one where that lies row-major; ops never write into what is shared.
+void Reshape(CpuBackend& backend, OpCall& call) {
+  const Buffer x = Plain(backend, *call.inputs[0]);
+  call.outputs[0]->storage = std::make_shared<CpuStorage>(Buffer{PlainLayout(*call.outputs[0]), x.block});
+}
+
+void Affine(CpuBackend& backend, OpCall& call) {
+  const auto scale = static_cast<float>(call.Number("scale")), shift = static_cast<float>(call.Number("shift"));
+  const Buffer x = Dense(backend, *call.inputs[0]);
+  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
+  ParallelFor(call.outputs[0]->elements(), kGrain,
+              [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, shift); });
+}
+
+void Add(CpuBackend& backend, OpCall& call) { Binary(backend, call, AddRange); }
+void Multiply(CpuBackend& backend, OpCall& call) { Binary(backend, call, MultiplyRange); }
+
+void Sum(CpuBackend& backend, OpCall& call) {
+  const Buffer x = Plain(backend, *call.inputs[0]);
+  const double total = ParallelSum(call.inputs[0]->elements(), [&](int64_t begin, int64_t end) {
+    double sum = 0;
+    for (int64_t i = begin; i < end; ++i) sum += x.floats()[i];
+    return sum;
+  });
+  *backend.CreatePlain(*call.outputs[0]).floats() = static_cast<float>(total);
+}
+
+void SumSquares(CpuBackend& backend, OpCall& call) {
+  const Buffer x = Dense(backend, *call.inputs[0]);
+  const double total = ParallelSum(call.inputs[0]->elements(), [&](int64_t begin, int64_t end) {
+    double sum = 0;
+    for (int64_t i = begin; i < end; ++i) sum += static_cast<double>(x.floats()[i]) * x.floats()[i];
+    return sum;
+  });
+  *backend.CreatePlain(*call.outputs[0]).floats() = static_cast<float>(total);
+}
+
+}  // namespace alexnet::cpu

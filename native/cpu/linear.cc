@@ -1,0 +1,101 @@
+// Fully connected layers on oneDNN's inner product: x [N, I], w [O, I], y [N, O].
+// Invariant: activations are row-major; oneDNN packs the weights, the same way in all three ops where it can.
+#include "cpu/kernels.h"
+
+namespace alexnet::cpu {
+namespace {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using dnnl::prop_kind;
+
+constexpr auto kFloat = memory::data_type::f32;
+
+dnnl::primitive_attr Attributes(bool relu) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (relu) {
+    dnnl::post_ops post_ops;
+    post_ops.append_eltwise(algorithm::eltwise_relu, 0.f, 0.f);
+    attributes.set_post_ops(post_ops);
+  }
+  return attributes;
+}
+
+memory::desc Rows(const Shape& shape) { return PlainLayout(shape, kFloat); }
+
+dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Shape& x, const Shape& w,
+                                                              const Shape& y, bool bias, bool relu) {
+  const memory::desc weights = AnyLayout(w, kFloat);
+  if (!bias) {
+    return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows(y), Attributes(relu)};
+  }
+  return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows({y[1]}), Rows(y), Attributes(relu)};
+}
+
+Plan MakeForward(CpuBackend& backend, const OpCall& call) {
+  const auto descriptor = ForwardDescriptor(backend, call.inputs[0]->shape, call.inputs[1]->shape,
+                                            call.outputs[0]->shape, call.inputs[2] != nullptr, call.Flag("relu"));
+  return {dnnl::inner_product_forward(descriptor),
+          {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
+  const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
+  const auto hint = ForwardDescriptor(backend, dx, w, dy, false, false);
+  const dnnl::inner_product_backward_data::primitive_desc descriptor(
+      backend.engine(), Rows(dx), AnyLayout(w, kFloat), Rows(dy), hint, Attributes(false));
+  return {dnnl::inner_product_backward_data(descriptor),
+          {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
+  const Shape &x = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dw = call.outputs[0]->shape;
+  const bool bias = call.outputs[1] != nullptr;
+  const auto hint = ForwardDescriptor(backend, x, dw, dy, bias, false);
+  const memory::desc weights = AnyLayout(dw, kFloat);
+  const auto descriptor =
+      bias ? dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights, Rows({dy[1]}),
+                                                                  Rows(dy), hint, Attributes(false))
+           : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights, Rows(dy), hint,
+                                                                  Attributes(false));
+  return {dnnl::inner_product_backward_weights(descriptor),
+          {{DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
+          descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+}  // namespace
+
+void LinearForward(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeForward(backend, call); });
+  std::unordered_map<int, Buffer> arguments = {
+      {DNNL_ARG_SRC, Plain(backend, *call.inputs[0])},
+      {DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[1], plan->layout(DNNL_ARG_WEIGHTS))},
+      {DNNL_ARG_DST, backend.CreatePlain(*call.outputs[0])}};
+  if (call.inputs[2]) arguments.emplace(DNNL_ARG_BIAS, Plain(backend, *call.inputs[2]));
+  backend.Execute(*plan, arguments);
+}
+
+void LinearBackwardData(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
+  backend.Execute(*plan, {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
+                          {DNNL_ARG_DIFF_DST, Plain(backend, *call.inputs[1])},
+                          {DNNL_ARG_DIFF_SRC, backend.CreatePlain(*call.outputs[0])}});
+}
+
+void LinearBackwardWeights(CpuBackend& backend, OpCall& call) {
+  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
+  std::unordered_map<int, Buffer> arguments = {
+      {DNNL_ARG_SRC, Plain(backend, *call.inputs[0])},
+      {DNNL_ARG_DIFF_DST, Plain(backend, *call.inputs[1])},
+      {DNNL_ARG_DIFF_WEIGHTS, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DIFF_WEIGHTS))}};
+  if (call.outputs[1]) arguments.emplace(DNNL_ARG_DIFF_BIAS, backend.CreatePlain(*call.outputs[1]));
+  backend.Execute(*plan, arguments);
+}
+
+}  // namespace alexnet::cpu

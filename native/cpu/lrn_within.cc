@@ -1,0 +1,94 @@
+// Local response normalisation within a channel ("same map", cuda-convnet): the formula of lrn.cc with a square
+// window of size x size pixels of the same channel, clipped at the edges.
+// Invariant: works on row-major planes, one plane a thread at a time.
+#include <cmath>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+namespace alexnet::cpu {
+namespace {
+
+struct Window {
+  int64_t height, width, size;
+  float alpha, beta, k;
+
+  Window(const OpCall& call, const Shape& shape)
+      : height(shape[2]),
+        width(shape[3]),
+        size(call.Integer("size")),
+        alpha(static_cast<float>(call.Number("alpha"))),
+        beta(static_cast<float>(call.Number("beta"))),
+        k(static_cast<float>(call.Number("k"))) {}
+  int64_t pixels() const { return height * width; }
+};
+
+/** out[p] = sum of in over the clipped window around p: along rows into `rows`, then along columns. */
+ALEXNET_EVERY_ISA void BoxSums(const float* in, float* rows, float* out, const Window& window) {
+  const int64_t half = (window.size - 1) / 2, height = window.height, width = window.width;
+  for (int64_t h = 0; h < height; ++h) {
+    for (int64_t w = 0; w < width; ++w) {
+      float sum = 0.f;
+      for (int64_t j = std::max<int64_t>(0, w - half); j <= std::min(width - 1, w + half); ++j) sum += in[h * width + j];
+      rows[h * width + w] = sum;
+    }
+  }
+  for (int64_t h = 0; h < height; ++h) {
+    float* target = out + h * width;
+    for (int64_t w = 0; w < width; ++w) target[w] = 0.f;
+    for (int64_t j = std::max<int64_t>(0, h - half); j <= std::min(height - 1, h + half); ++j) {
+      for (int64_t w = 0; w < width; ++w) target[w] += rows[j * width + w];
+    }
+  }
+}
+
+/** s = k + alpha * windowed sum of x^2, for one plane. */
+void Denominators(const float* x, float* squares, float* rows, float* s, const Window& window) {
+  for (int64_t p = 0; p < window.pixels(); ++p) squares[p] = x[p] * x[p];
+  BoxSums(squares, rows, s, window);
+  for (int64_t p = 0; p < window.pixels(); ++p) s[p] = window.k + window.alpha * s[p];
+}
+
+}  // namespace
+
+void LrnWithinForward(CpuBackend& backend, OpCall& call) {
+  const Shape& shape = call.inputs[0]->shape;
+  const Window window(call, shape);
+  const Buffer x = Plain(backend, *call.inputs[0]);
+  float* const y = backend.CreatePlain(*call.outputs[0]).floats();
+  const int64_t pixels = window.pixels();
+  ParallelFor(shape[0] * shape[1], 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> squares(static_cast<size_t>(pixels)), rows(squares.size()), s(squares.size());
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const float* in = x.floats() + plane * pixels;
+      Denominators(in, squares.data(), rows.data(), s.data(), window);
+      for (int64_t p = 0; p < pixels; ++p) y[plane * pixels + p] = in[p] * std::pow(s[p], -window.beta);
+    }
+  });
+}
+
+void LrnWithinBackward(CpuBackend& backend, OpCall& call) {
+  const Shape& shape = call.inputs[0]->shape;
+  const Window window(call, shape);
+  const Buffer x = Plain(backend, *call.inputs[0]);
+  const Buffer dy = Plain(backend, *call.inputs[1]);
+  float* const dx = backend.CreatePlain(*call.outputs[0]).floats();
+  const int64_t pixels = window.pixels();
+  ParallelFor(shape[0] * shape[1], 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> ratios(static_cast<size_t>(pixels)), rows(ratios.size()), s(ratios.size()), powers(s.size());
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const float *in = x.floats() + plane * pixels, *gradient = dy.floats() + plane * pixels;
+      Denominators(in, ratios.data(), rows.data(), s.data(), window);
+      for (int64_t p = 0; p < pixels; ++p) {
+        powers[p] = std::pow(s[p], -window.beta);
+        ratios[p] = gradient[p] * in[p] * powers[p] / s[p];
+      }
+      BoxSums(ratios.data(), rows.data(), s.data(), window);
+      for (int64_t p = 0; p < pixels; ++p) {
+        dx[plane * pixels + p] = gradient[p] * powers[p] - 2.f * window.alpha * window.beta * in[p] * s[p];
+      }
+    }
+  });
+}
+
+}  // namespace alexnet::cpu
