@@ -1,9 +1,11 @@
 // Convolution and its gradients.
 // Invariant: cross-correlation, as in every framework: the kernel is not flipped.
 import { ArgumentError } from '../errors.js';
+import type { OutputSpec } from '../tensor/device.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { padding2d, size2d, type Padding2d, type Size2d } from './geometry.js';
+import { conv2dForward } from './rules.js';
 import { run, run1 } from './run.js';
 
 export interface Conv2dOptions {
@@ -25,6 +27,17 @@ function attributesOf(options: Conv2dOptions): Record<string, number> {
   }
   const [strideH, strideW] = size2d(options.stride ?? 1, `${label}: stride`);
   return { strideH, strideW, ...padding2d(options.padding, label), groups };
+}
+
+/**
+ * Shape of {@link conv2d}'s output, without computing it.
+ * @throws ShapeError
+ */
+export function conv2dShape(x: Shape, w: Shape, options: Conv2dOptions = {}): Shape {
+  const float32 = (shape: Shape) => ({ dtype: 'float32', shape }) as const;
+  const inputs = { x: float32(x), w: float32(w) };
+  const context = { label: options.label ?? 'conv2d', inputs, attributes: attributesOf(options), result: undefined };
+  return (conv2dForward(context)[0] as OutputSpec).shape;
 }
 
 /**

@@ -1,9 +1,11 @@
 // Max and average pooling, overlapping or not.
 // Invariant: padding never wins a maximum; among equal values the first in row-major order does.
 import { ArgumentError } from '../errors.js';
+import type { OutputSpec } from '../tensor/device.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { padding2d, size2d, type Padding2d, type Size2d } from './geometry.js';
+import { avgPool2dForward } from './rules.js';
 import { run, run1 } from './run.js';
 
 export interface Pool2dOptions {
@@ -55,6 +57,17 @@ function attributesOf(options: Pool2dOptions, input: Shape): Record<string, numb
     padBottom: ceilPadding(height, kernelH, strideH, pad.padTop, pad.padBottom),
     padRight: ceilPadding(width, kernelW, strideW, pad.padLeft, pad.padRight),
   };
+}
+
+/**
+ * Shape of pooling's output, without computing it.
+ * @throws ShapeError
+ */
+export function pool2dShape(x: Shape, options: Pool2dOptions): Shape {
+  const inputs = { x: { dtype: 'float32', shape: x } } as const;
+  const attributes = attributesOf(options, x);
+  const context = { label: options.label ?? 'pool2d', inputs, attributes, result: undefined };
+  return (avgPool2dForward(context)[0] as OutputSpec).shape;
 }
 
 /**

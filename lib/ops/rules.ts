@@ -1,13 +1,23 @@
 // Shape rules: what each op accepts and what it makes of it.
 // Invariant: an error names the layer, what it expected, what it got, and what to do.
 import { DTypeError, ShapeError } from '../errors.js';
+import type { NativeDType } from '../native/addon.js';
 import type { OutputSpec } from '../tensor/device.js';
 import { elementCount, formatShape, sameShape, type Shape } from '../tensor/shape.js';
-import type { RuleContext } from './table.js';
+
+/** What a shape rule sees of a call. */
+export interface RuleContext {
+  readonly label: string;
+  /** By name; absent optional inputs are left out. */
+  readonly inputs: Readonly<Record<string, { readonly dtype: NativeDType; readonly shape: Shape }>>;
+  readonly attributes: Readonly<Record<string, number>>;
+  /** The output's shape or type, for ops whose inputs do not determine it. */
+  readonly result: OutputSpec | undefined;
+}
 
 type Context = RuleContext;
 
-function input(context: Context, name: string): { dtype: string; shape: Shape } {
+function input(context: Context, name: string): { dtype: NativeDType; shape: Shape } {
   const found = context.inputs[name];
   if (!found) throw new ShapeError(`${context.label}: input '${name}' is missing.`);
   return found;
@@ -66,7 +76,7 @@ export function reshape(context: Context): OutputSpec[] {
         `${formatShape(target)} has ${elementCount(target)}. A reshape keeps the number of elements.`,
     );
   }
-  return [{ dtype: dtype as OutputSpec['dtype'], shape: target }];
+  return [{ dtype, shape: target }];
 }
 
 export function unary(context: Context): OutputSpec[] {

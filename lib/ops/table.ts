@@ -1,26 +1,14 @@
 // The TypeScript half of the op table: the same lines as native/core/op_table.def, each with its shape rule.
 // Invariant: shapes are checked here, once, at the call; the two halves are compared when the first op runs.
-import type { NativeDType } from '../native/addon.js';
 import type { OutputSpec } from '../tensor/device.js';
-import type { Shape } from '../tensor/shape.js';
 import * as rules from './rules.js';
-
-/** What a shape rule sees of a call. */
-export interface RuleContext<I extends string = string, A extends string = string> {
-  readonly label: string;
-  readonly inputs: Readonly<Record<I, { readonly dtype: NativeDType; readonly shape: Shape }>>;
-  readonly attributes: Readonly<Record<A, number>>;
-  /** The output's shape or type, for ops whose inputs do not determine it. */
-  readonly result: OutputSpec | undefined;
-}
 
 /** One operation. `rule` returns the outputs' specs in order, or throws a ShapeError or DTypeError. */
 export interface OpDefinition {
   readonly inputs: string;
   readonly outputs: string;
   readonly attributes: string;
-  // Rules name the inputs they read; the table holds them under one type.
-  readonly rule: (context: RuleContext) => OutputSpec[];
+  readonly rule: (context: rules.RuleContext) => OutputSpec[];
 }
 
 const conv = 'strideH strideW padTop padBottom padLeft padRight groups';

@@ -1,0 +1,70 @@
+// Time and memory of a training step of AlexNet, images in memory: `npm run bench:step -- [--batch-size 128]`.
+// Invariant: a step is forward, loss, backward and update, with dropout; each is awaited by its loss.
+import { cpus } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { alexnet, CrossEntropyLoss, openDevice, ops, SGD } from '../lib/index.js';
+
+const { values } = parseArgs({
+  options: {
+    'batch-size': { type: 'string', default: '128' },
+    steps: { type: 'string', default: '10' },
+    threads: { type: 'string' },
+    preset: { type: 'string', default: 'krizhevsky2012' },
+  },
+});
+const batchSize = Number(values['batch-size']);
+const steps = Number(values.steps);
+
+const device = openDevice('cpu', values.threads === undefined ? {} : { threads: Number(values.threads) });
+const model = alexnet({ classes: 1000, preset: values.preset as 'krizhevsky2012', inputSize: 227 });
+model.initialize(device, { seed: 1 });
+const loss = new CrossEntropyLoss();
+const optimizer = new SGD(model.network.parameters, { learningRate: 1e-3 });
+using x = ops.gaussian(device, { shape: [batchSize, ...model.inputShape], std: 50, seed: 2 });
+using labels = device.tensor(Int32Array.from({ length: batchSize }, (_, i) => i % 1000), { shape: [batchSize] });
+
+async function trainingStep(step: number): Promise<number> {
+  const mode = { training: true, gradient: true, seed: 3, step };
+  const { y, saved } = model.network.forward(x, mode);
+  using logits = y;
+  using state = saved as Disposable;
+  const result = loss.forward(logits, labels);
+  using value = result.loss;
+  using lossState = result.saved;
+  using gradient = loss.backward(lossState);
+  model.network.backward(gradient, state, { inputGradient: false });
+  optimizer.step();
+  return value.item();
+}
+
+for (let step = 1; step <= 2; step++) await trainingStep(step);
+await device.synchronize();
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+const times: number[] = [];
+for (let step = 3; step < 3 + steps; step++) {
+  const start = performance.now();
+  await trainingStep(step);
+  await device.synchronize();
+  times.push(performance.now() - start);
+}
+delay.disable();
+times.sort((a, b) => a - b);
+const median = times[Math.floor(times.length / 2)] as number;
+const { peakBytes } = device.memory();
+const report = {
+  cpu: cpus()[0]?.model,
+  instructionSet: device.info.properties['instructionSet'],
+  threads: device.info.properties['threads'],
+  batchSize,
+  medianMs: Number(median.toFixed(1)),
+  fastestMs: Number((times[0] as number).toFixed(1)),
+  imagesPerSecond: Number(((batchSize / median) * 1000).toFixed(1)),
+  peakDeviceMiB: Math.round(peakBytes / 2 ** 20),
+  peakResidentMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+  longestEventLoopDelayMs: Number((delay.max / 1e6).toFixed(1)),
+};
+console.log(JSON.stringify(report, null, 2));
+model.dispose();
+device.dispose();

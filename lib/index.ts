@@ -1,0 +1,13 @@
+// The public API, and nothing else.
+// Invariant: re-exports only.
+export * from './errors.js';
+export * from './tensor/device.js';
+export * from './tensor/dtype.js';
+export * from './tensor/shape.js';
+export * from './tensor/tensor.js';
+export * as ops from './ops/index.js';
+export * from './layers/index.js';
+export * from './models/index.js';
+export * from './optim/index.js';
+export * from './data/index.js';
+export * from './train/index.js';

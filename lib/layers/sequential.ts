@@ -1,0 +1,109 @@
+// A chain of layers, itself a layer.
+// Invariant: fusion is decided once, when it is built; `layers` always lists what the user wrote.
+import { ArgumentError } from '../errors.js';
+import type { Shape } from '../tensor/shape.js';
+import { Layer, type Activations, type Forward, type Mode } from './layer.js';
+import type { Parameter } from './parameter.js';
+
+class SequentialState implements Disposable {
+  readonly states: Disposable[];
+
+  constructor(states: Disposable[]) {
+    this.states = states;
+  }
+
+  [Symbol.dispose](): void {
+    for (const state of this.states) state[Symbol.dispose]();
+  }
+}
+
+export class Sequential extends Layer {
+  override readonly kind = 'Sequential';
+  readonly layers: readonly Layer[];
+  /** What runs: layers that can do their successor's work in the same pass do. */
+  readonly #fused: readonly Layer[];
+
+  /** @throws ArgumentError if two layers have the same name and parameters */
+  constructor(layers: readonly Layer[], options: { readonly name?: string } = {}) {
+    super(options.name ?? 'sequential');
+    this.layers = layers;
+    this.#fused = fuseAll(layers);
+    const names = this.parameters.map(({ name }) => name);
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice) throw new ArgumentError(`Two layers have a parameter '${twice}': give layers different names.`);
+  }
+
+  override get parameters(): readonly Parameter[] {
+    return this.layers.flatMap((layer) => layer.parameters);
+  }
+
+  override outputShape(input: Shape): Shape {
+    return this.layers.reduce((shape, layer) => layer.outputShape(shape), input);
+  }
+
+  override macs(input: Shape): number {
+    let total = 0;
+    let shape = input;
+    for (const layer of this.layers) {
+      total += layer.macs(shape);
+      shape = layer.outputShape(shape);
+    }
+    return total;
+  }
+
+  override forward(x: Activations, mode: Mode): Forward {
+    const states: Disposable[] = [];
+    let current = x.share();
+    try {
+      for (const layer of this.#fused) {
+        const { y, saved } = layer.forward(current, mode);
+        if (saved) states.push(saved);
+        current.dispose();
+        current = y;
+      }
+    } catch (error) {
+      current.dispose();
+      for (const state of states) state[Symbol.dispose]();
+      throw error;
+    }
+    return { y: current, saved: mode.gradient ? new SequentialState(states) : null };
+  }
+
+  override backward(
+    dy: Activations,
+    saved: Disposable,
+    { inputGradient }: { readonly inputGradient: boolean },
+  ): Activations | null {
+    const { states } = saved as SequentialState;
+    const first = this.#firstLearned(inputGradient);
+    let current: Activations | null = dy.share();
+    for (let i = this.#fused.length - 1; i >= first; i--) {
+      const layer = this.#fused[i] as Layer;
+      // Each state goes as soon as it is used, so that its memory serves the layers below.
+      using state = states[i] as Disposable;
+      using gradient = current as Activations;
+      current = layer.backward(gradient, state, { inputGradient: inputGradient || i > first });
+    }
+    if (inputGradient) return current;
+    current?.dispose();
+    return null;
+  }
+
+  /** Below the first layer with parameters nobody needs a gradient, unless the input's is wanted. */
+  #firstLearned(inputGradient: boolean): number {
+    if (inputGradient) return 0;
+    const first = this.#fused.findIndex((layer) => layer.parameters.length > 0);
+    return first === -1 ? this.#fused.length : first;
+  }
+}
+
+function fuseAll(layers: readonly Layer[]): Layer[] {
+  const fused: Layer[] = [];
+  for (const layer of layers) {
+    const last = fused.at(-1);
+    const both = last?.fuse(layer);
+    if (both) fused[fused.length - 1] = both;
+    else fused.push(layer);
+  }
+  return fused;
+}

@@ -1,0 +1,197 @@
+// A network with everything a prediction needs: its classes, its preprocessing, where it came from.
+// Invariant: what save() writes, loadModel() turns into a model that predicts the same.
+import { ArgumentError, DeviceError } from '../errors.js';
+import { decodePictures, type PictureInput } from './pictures.js';
+import { inference, type Activations, type Mode, type Sequential } from '../layers/index.js';
+import { softmax, topK } from '../ops/index.js';
+import type { Device } from '../tensor/device.js';
+import type { Shape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { RandomStream } from '../random.js';
+import type { Preprocessing } from './preprocessing.js';
+import type { Recipe } from './presets.js';
+import { summarize, type Summary } from './summary.js';
+
+/** How a model was built, so that it can be built again from its file. */
+export interface Architecture {
+  /** Name of the function that builds it: 'alexnet', 'cifar80sec', ...; 'custom' for a user's own network. */
+  readonly builder: string;
+  /** That function's options. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface ModelOptions {
+  readonly network: Sequential;
+  /** Shape of one picture, [C, H, W]. */
+  readonly inputShape: readonly [number, number, number];
+  readonly architecture?: Architecture;
+  /** Class names in the order of the logits. Default: their numbers. */
+  readonly classNames?: readonly string[];
+  /** How its authors trained it; the trainer's defaults. */
+  readonly recipe?: Recipe;
+  /** How the network differs from the paper's, in sentences. */
+  readonly explanation?: readonly string[];
+}
+
+/** One class of a prediction. */
+export interface ScoredClass {
+  readonly className: string;
+  readonly classIndex: number;
+  /** 0..1 */
+  readonly probability: number;
+}
+
+export interface PredictOptions {
+  /** How many classes to return, best first. Default 5, or all if there are fewer. */
+  readonly top?: number;
+  /** Pictures that go through the network at a time. Default 64. */
+  readonly batchSize?: number;
+}
+
+export class Model implements Disposable {
+  readonly network: Sequential;
+  readonly inputShape: readonly [number, number, number];
+  readonly architecture: Architecture;
+  readonly recipe: Recipe | undefined;
+  readonly classes: number;
+  readonly #explanation: readonly string[];
+  #classNames: readonly string[];
+  #preprocessing: Preprocessing | undefined;
+  #device: Device | undefined;
+
+  /** @throws ShapeError if the input does not fit the network */
+  constructor(options: ModelOptions) {
+    this.network = options.network;
+    this.inputShape = options.inputShape;
+    this.architecture = options.architecture ?? { builder: 'custom', options: {} };
+    this.recipe = options.recipe;
+    this.#explanation = options.explanation ?? [];
+    const [, classes] = this.network.outputShape([1, ...this.inputShape]);
+    this.classes = classes ?? 1;
+    this.#classNames = options.classNames ?? Array.from({ length: this.classes }, (_, i) => String(i));
+  }
+
+  /** Class names in the order of the logits. */
+  get classNames(): readonly string[] {
+    return this.#classNames;
+  }
+
+  set classNames(names: readonly string[]) {
+    if (names.length !== this.classes) {
+      throw new ArgumentError(`The model has ${this.classes} classes; ${names.length} names were given.`);
+    }
+    this.#classNames = [...names];
+  }
+
+  /** Set by the trainer, or by hand for a model that is fed pictures. Owned by the model. */
+  get preprocessing(): Preprocessing | undefined {
+    return this.#preprocessing;
+  }
+
+  set preprocessing(preprocessing: Preprocessing | undefined) {
+    if (this.#preprocessing !== preprocessing) this.#preprocessing?.dispose();
+    this.#preprocessing = preprocessing;
+  }
+
+  /** @throws DeviceError before the model is on a device */
+  get device(): Device {
+    if (!this.#device) {
+      throw new DeviceError(
+        'The model is on no device yet: call model.initialize(device, { seed }), or load its weights.',
+      );
+    }
+    return this.#device;
+  }
+
+  /** Puts the model on a device with fresh weights: a pure function of the seed. */
+  initialize(device: Device, { seed }: { readonly seed: number }): this {
+    for (const [i, parameter] of this.network.parameters.entries()) {
+      parameter.initialize(device, { seed, stream: RandomStream.parameters + i });
+    }
+    this.#device = device;
+    return this;
+  }
+
+  /** @internal Puts the model on a device whose parameters are assigned by a loader. */
+  attach(device: Device): void {
+    this.#device = device;
+  }
+
+  /** x: [N, ...inputShape] -> logits [N, classes], owned by the caller. Default mode: prediction. */
+  forward(x: Activations, mode: Mode = inference): Tensor<'float32', readonly [number, number]> {
+    const { y, saved } = this.network.forward(x, { ...mode, gradient: false });
+    saved?.[Symbol.dispose]();
+    return y as Tensor<'float32', readonly [number, number]>;
+  }
+
+  /**
+   * The likeliest classes of one or several pictures: file paths, encoded bytes, or decoded RGB.
+   * @throws DecodeError that names a picture that cannot be decoded
+   */
+  predict(input: PictureInput, options?: PredictOptions): Promise<ScoredClass[]>;
+  predict(input: readonly PictureInput[], options?: PredictOptions): Promise<ScoredClass[][]>;
+  async predict(
+    input: PictureInput | readonly PictureInput[],
+    options: PredictOptions = {},
+  ): Promise<ScoredClass[] | ScoredClass[][]> {
+    const inputs = Array.isArray(input) ? (input as readonly PictureInput[]) : [input as PictureInput];
+    const { batchSize = 64, top = Math.min(5, this.classes) } = options;
+    if (!Number.isInteger(top) || top < 1 || top > this.classes) {
+      throw new ArgumentError(`predict: top must be from 1 to ${this.classes}, the number of classes; got ${top}.`);
+    }
+    if (!Number.isInteger(batchSize) || batchSize < 1) {
+      throw new ArgumentError(`predict: batchSize must be a positive integer, got ${batchSize}.`);
+    }
+    const predictions: ScoredClass[][] = [];
+    for (let i = 0; i < inputs.length; i += batchSize) {
+      predictions.push(...(await this.#predictBatch(inputs.slice(i, i + batchSize), top)));
+    }
+    return Array.isArray(input) ? predictions : (predictions[0] as ScoredClass[]);
+  }
+
+  async #predictBatch(inputs: readonly PictureInput[], top: number): Promise<ScoredClass[][]> {
+    const { device, preprocessing } = this;
+    if (!preprocessing) {
+      throw new ArgumentError(
+        'predict: the model does not know how its input is prepared; set model.preprocessing, or train it on pictures.',
+      );
+    }
+    const batch = await decodePictures(inputs, preprocessing.options);
+    using x = preprocessing.apply(device, batch);
+    using logits = this.forward(x);
+    using probabilities = softmax(logits);
+    const best = topK(probabilities, { k: top });
+    using values = best.values;
+    using indices = best.indices;
+    const [scores, classes] = await Promise.all([values.data(), indices.data()]);
+    return inputs.map((_, n) =>
+      Array.from({ length: top }, (__, k) => {
+        const classIndex = classes[n * top + k] as number;
+        const className = this.#classNames[classIndex] as string;
+        return { className, classIndex, probability: scores[n * top + k] as number };
+      }),
+    );
+  }
+
+  /** Output shape, parameters and multiply-accumulates of each layer; prints as a table. */
+  summary(): Summary {
+    return summarize(this.network, [1, ...this.inputShape] as Shape);
+  }
+
+  /** How this network differs from the paper's, a line for each difference. */
+  explain(): string {
+    return this.#explanation.length > 0
+      ? this.#explanation.join('\n')
+      : 'No description: this is not one of the presets.';
+  }
+
+  /** Releases weights and constants; the device stays open. */
+  dispose(): void {
+    this.network.dispose();
+    this.#preprocessing?.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,59 @@
+// The paper's schedule: divide the learning rate when the validation error stops improving, a few times.
+// Invariant: a pure fold over the errors it has been told; knows no optimiser.
+import { ArgumentError } from '../errors.js';
+
+export interface PlateauOptions {
+  /** What the learning rate is multiplied with. Default 0.1. */
+  readonly factor?: number;
+  /** Epochs without improvement before a drop. Default 3. */
+  readonly patience?: number;
+  /** Most drops. Default 3, as in the paper. */
+  readonly maxDrops?: number;
+  /** Smallest fall of the error that counts as an improvement, absolute. Default 1e-3. */
+  readonly threshold?: number;
+}
+
+export class ReduceOnPlateau {
+  readonly factor: number;
+  readonly patience: number;
+  readonly maxDrops: number;
+  readonly threshold: number;
+  #best = Infinity;
+  #epochsSince = 0;
+  #drops = 0;
+
+  constructor(options: PlateauOptions = {}) {
+    const { factor = 0.1, patience = 3, maxDrops = 3, threshold = 1e-3 } = options;
+    if (!(factor > 0 && factor < 1)) {
+      throw new ArgumentError(`ReduceOnPlateau: factor must lie between 0 and 1, got ${factor}.`);
+    }
+    if (!Number.isInteger(patience) || patience < 1) {
+      throw new ArgumentError(`ReduceOnPlateau: patience must be a positive integer, got ${patience}.`);
+    }
+    this.factor = factor;
+    this.patience = patience;
+    this.maxDrops = maxDrops;
+    this.threshold = threshold;
+  }
+
+  get drops(): number {
+    return this.#drops;
+  }
+
+  /**
+   * Tells the error of an epoch.
+   * @returns what to multiply the learning rate with now: 1, or `factor`
+   */
+  update(error: number): number {
+    if (error < this.#best - this.threshold) {
+      this.#best = error;
+      this.#epochsSince = 0;
+      return 1;
+    }
+    this.#epochsSince++;
+    if (this.#epochsSince < this.patience || this.#drops >= this.maxDrops) return 1;
+    this.#epochsSince = 0;
+    this.#drops++;
+    return this.factor;
+  }
+}

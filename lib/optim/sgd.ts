@@ -1,0 +1,88 @@
+// Stochastic gradient descent with momentum and weight decay.
+// Invariant: owns a velocity for each parameter it has met; a step consumes the gradients.
+import { ArgumentError } from '../errors.js';
+import { fill, sgdStep } from '../ops/index.js';
+import type { Parameter } from '../layers/index.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+export interface SgdOptions {
+  readonly learningRate: number;
+  /** Default 0.9. */
+  readonly momentum?: number;
+  /** Added to the gradient as weightDecay * w. Default 5e-4. */
+  readonly weightDecay?: number;
+  /**
+   * 'paper' (Krizhevsky et al. 2012, Caffe) keeps the learning rate inside the velocity, 'pytorch' outside: the same
+   * until the learning rate changes. Default 'paper'.
+   */
+  readonly momentumForm?: 'paper' | 'pytorch';
+}
+
+export class SGD implements Disposable {
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly momentumForm: 'paper' | 'pytorch';
+  readonly #parameters: readonly Parameter[];
+  readonly #velocities = new Map<Parameter, Tensor<'float32'>>();
+  #learningRate: number;
+
+  /** @throws ArgumentError for a rate that is negative or not a number */
+  constructor(parameters: readonly Parameter[], options: SgdOptions) {
+    const { learningRate, momentum = 0.9, weightDecay = 5e-4, momentumForm = 'paper' } = options;
+    if (!(momentum >= 0 && momentum < 1)) {
+      throw new ArgumentError(`SGD: momentum must be at least 0 and below 1, got ${momentum}.`);
+    }
+    if (!(weightDecay >= 0)) throw new ArgumentError(`SGD: weightDecay must not be negative, got ${weightDecay}.`);
+    this.#parameters = parameters;
+    this.#learningRate = checkRate(learningRate);
+    this.momentum = momentum;
+    this.weightDecay = weightDecay;
+    this.momentumForm = momentumForm;
+  }
+
+  get learningRate(): number {
+    return this.#learningRate;
+  }
+
+  set learningRate(learningRate: number) {
+    this.#learningRate = checkRate(learningRate);
+  }
+
+  /** Updates every parameter that has a gradient, and clears the gradient. */
+  step(): void {
+    for (const parameter of this.#parameters) {
+      const { gradient, value, name: label } = parameter;
+      if (!gradient) continue;
+      let velocity = this.#velocities.get(parameter);
+      if (!velocity) {
+        velocity = fill(value.device, { shape: parameter.shape, value: 0, label });
+        this.#velocities.set(parameter, velocity);
+      }
+      sgdStep(value, velocity, gradient, {
+        learningRate: this.#learningRate * parameter.learningRateMultiplier,
+        momentum: this.momentum,
+        weightDecay: this.weightDecay * parameter.weightDecayMultiplier,
+        form: this.momentumForm,
+        label,
+      });
+      parameter.clearGradient();
+    }
+  }
+
+  /** Releases the velocities. */
+  dispose(): void {
+    for (const velocity of this.#velocities.values()) velocity.dispose();
+    this.#velocities.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function checkRate(learningRate: number): number {
+  if (!(learningRate >= 0 && learningRate < Infinity)) {
+    throw new ArgumentError(`SGD: the learning rate must be a non-negative number, got ${learningRate}.`);
+  }
+  return learningRate;
+}

@@ -1,0 +1,94 @@
+// Loss and accuracies of a model over a dataset.
+// Invariant: centre crops, no dropout, every picture once; the model is not changed.
+import { DataError, ArgumentError } from '../errors.js';
+import { loadBatches, type ImageDataset } from '../data/index.js';
+import { CrossEntropyLoss, type Loss } from '../layers/index.js';
+import type { Model } from '../models/index.js';
+import type { Metrics } from './events.js';
+import { MetricsMeter } from './metrics.js';
+import { submitEvaluation, type PendingBatch, type StepParts } from './step.js';
+
+export interface EvaluateOptions {
+  /** Default 128. */
+  readonly batchSize?: number;
+  /** Default: cross-entropy. */
+  readonly loss?: Loss;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: { readonly imagesDone: number; readonly images: number }) => void;
+}
+
+/**
+ * @throws DataError if the dataset's classes are not the model's
+ * @throws AbortedError
+ */
+export async function evaluate(
+  model: Model,
+  dataset: ImageDataset,
+  options: EvaluateOptions = {},
+): Promise<Metrics> {
+  checkClasses(model, dataset);
+  const parts = { model, preprocessing: preprocessingFor(model, dataset), loss: options.loss ?? new CrossEntropyLoss() };
+  const meter = new MetricsMeter();
+  let imagesDone = 0;
+  for await (const result of results(parts, dataset, options)) {
+    meter.add(result);
+    imagesDone += result.images;
+    options.onProgress?.({ imagesDone, images: dataset.length });
+  }
+  if (imagesDone === 0) {
+    const [failure] = dataset.failures;
+    throw new DataError(
+      `None of ${dataset.length} pictures could be read${failure ? `; the first: ${failure.path}: ${failure.reason}` : ''}.`,
+    );
+  }
+  return meter.value;
+}
+
+/** One batch is submitted ahead of the one that is waited for, so that the device never idles. */
+async function* results(parts: StepParts, dataset: ImageDataset, options: EvaluateOptions) {
+  const crop = { crop: parts.preprocessing.options.crop, mode: 'centre' } as const;
+  const { batchSize = 128, signal } = options;
+  let pending: PendingBatch | undefined;
+  for await (const batch of loadBatches(dataset, { batchSize, seed: 0, epoch: 0, crop, signal })) {
+    const next = submitEvaluation(parts, batch);
+    if (pending) yield pending.read();
+    pending = next;
+  }
+  if (pending) yield pending.read();
+}
+
+/** @throws DataError if the dataset's classes are not the model's, in number and name */
+export function checkClasses(model: Model, dataset: ImageDataset): void {
+  const { classNames } = dataset;
+  if (classNames.length !== model.classes) {
+    throw new DataError(
+      `The model has ${model.classes} classes, the pictures ${classNames.length} (${preview(classNames)}).`,
+    );
+  }
+  const unlike = classNames.findIndex((name, i) => name !== model.classNames[i]);
+  if (unlike >= 0) {
+    throw new DataError(
+      `Class ${unlike} of the model is '${model.classNames[unlike]}', of the pictures '${classNames[unlike]}': ` +
+        'they must be the same classes in the same order.',
+    );
+  }
+}
+
+/** @throws ArgumentError if the model was made for pictures of another stored size, or for none */
+export function preprocessingFor(model: Model, dataset: ImageDataset) {
+  const { preprocessing } = model;
+  if (!preprocessing) {
+    throw new ArgumentError('The model has no preprocessing: train it first, or set model.preprocessing.');
+  }
+  if (preprocessing.options.side !== dataset.side) {
+    throw new ArgumentError(
+      `The model was made for pictures of ${preprocessing.options.side} pixels, the dataset holds ${dataset.side}: ` +
+        `open it with side: ${preprocessing.options.side}.`,
+    );
+  }
+  return preprocessing;
+}
+
+function preview(names: readonly string[]): string {
+  return names.length <= 5 ? names.join(', ') : `${names.slice(0, 5).join(', ')}, ...`;
+}

@@ -1,0 +1,116 @@
+// What training reports, as plain data: the same events feed progress bars, logs and the user's own loop.
+// Invariant: events hold numbers and strings only, never tensors, so they can be kept, sent and serialised.
+
+/** After every optimiser step. */
+export interface StepEvent {
+  readonly type: 'step';
+  /** Counted from 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps since the beginning of training, counted from 1. */
+  readonly step: number;
+  /** Position in this epoch, counted from 1. */
+  readonly stepInEpoch: number;
+  readonly stepsPerEpoch: number;
+  readonly batchSize: number;
+  /** Mean cross-entropy of the batch, in nats. */
+  readonly loss: number;
+  /** Fraction of the batch whose class had the highest logit, 0..1. */
+  readonly top1: number;
+  /** Fraction of the batch whose class was among the five highest logits, 0..1. */
+  readonly top5: number;
+  readonly learningRate: number;
+  /** Over the last steps. */
+  readonly imagesPerSecond: number;
+  /** Time this step waited for its batch. */
+  readonly dataWaitMs: number;
+  /** Estimated time to the end of training, validation included. */
+  readonly remainingMs: number;
+}
+
+/** Before the first step, while the training set's mean is computed (which decodes every picture once). */
+export interface PreparingEvent {
+  readonly type: 'preparing';
+  readonly imagesDone: number;
+  readonly images: number;
+}
+
+/** While the validation set is evaluated. */
+export interface ValidationProgressEvent {
+  readonly type: 'validation-progress';
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly imagesDone: number;
+  readonly images: number;
+}
+
+/** Mean loss and accuracies over a set of pictures. */
+export interface Metrics {
+  readonly images: number;
+  /** Mean cross-entropy, in nats. */
+  readonly loss: number;
+  /** Fraction, 0..1. */
+  readonly top1: number;
+  /** Fraction, 0..1. */
+  readonly top5: number;
+}
+
+/** After every epoch and its validation. */
+export interface EpochEvent {
+  readonly type: 'epoch';
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  /** Means over the epoch's training batches, measured while training (with dropout). */
+  readonly train: Metrics;
+  /** Absent when there is no validation set. */
+  readonly validation?: Metrics;
+  readonly learningRate: number;
+  readonly durationMs: number;
+  /** Whether this epoch has the best validation top-1 error so far. */
+  readonly best: boolean;
+}
+
+/** The learning rate was lowered because the validation error stopped improving. */
+export interface LearningRateEvent {
+  readonly type: 'learning-rate';
+  readonly epoch: number;
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
+}
+
+/** A weights file was written. */
+export interface SavedEvent {
+  readonly type: 'saved';
+  readonly epoch: number;
+  readonly path: string;
+  readonly kind: 'best' | 'last';
+}
+
+/** Something the user should know that does not stop training, e.g. pictures that could not be decoded. */
+export interface WarningEvent {
+  readonly type: 'warning';
+  readonly message: string;
+}
+
+/** The last event of every training. */
+export interface DoneEvent {
+  readonly type: 'done';
+  readonly epochs: number;
+  readonly steps: number;
+  readonly durationMs: number;
+  /** Why it ended: all epochs were trained, or the caller's AbortSignal. */
+  readonly reason: 'completed' | 'aborted';
+  readonly best?: { readonly epoch: number; readonly validation: Metrics };
+}
+
+export type TrainingEvent =
+  | PreparingEvent
+  | StepEvent
+  | ValidationProgressEvent
+  | EpochEvent
+  | LearningRateEvent
+  | SavedEvent
+  | WarningEvent
+  | DoneEvent;

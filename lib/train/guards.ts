@@ -1,0 +1,111 @@
+// What stops a training that cannot succeed, and says why.
+// Invariant: a guard never changes the training; it only warns or throws.
+import { TrainingError } from '../errors.js';
+import type { Parameter } from '../layers/index.js';
+import { sumSquares } from '../ops/index.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** @throws TrainingError if the loss is NaN or infinite */
+export function checkFinite(loss: number, context: { step: number; epoch: number; learningRate: number }): void {
+  if (Number.isFinite(loss)) return;
+  const { step, epoch, learningRate } = context;
+  throw new TrainingError(
+    'ERR_NON_FINITE',
+    `The loss is ${loss} at step ${step} (epoch ${epoch}): the weights have left the range of float32. ` +
+      `The learning rate of ${learningRate} is too high for this data and these initial weights; try ` +
+      `${learningRate / 10}. Weights saved before this step are unharmed.`,
+  );
+}
+
+export interface DeadStartOptions {
+  readonly classes: number;
+  /** Steps at ln(classes) after which training is given up. 0: never. */
+  readonly giveUpAfterSteps: number;
+}
+
+/** Steps over which losses are averaged, and between looks at the gradient. */
+const WINDOW = 50;
+/** Looks in a row at which the first layer's gradient was zero. */
+const DEAD_LOOKS = 3;
+
+/**
+ * Recognises a network that does not start to learn: a loss that stays at that of guessing, ln(classes), or a first
+ * layer whose gradient is exactly zero because every ReLU above it is dead.
+ */
+export class DeadStartGuard {
+  readonly #options: DeadStartOptions;
+  readonly #first: Parameter | undefined;
+  readonly #recent: number[] = [];
+  #gradient: Tensor<'float32'> | undefined;
+  #deadLooks = 0;
+  #started = false;
+  #warned = false;
+
+  /** @param parameters  the network's, in order */
+  constructor(parameters: readonly Parameter[], options: DeadStartOptions) {
+    this.#first = parameters[0];
+    this.#options = options;
+  }
+
+  /** Before an update: takes a look at the first layer's gradient every so often. */
+  beforeUpdate(step: number): void {
+    if (this.#started || step % WINDOW !== 1) return;
+    const gradient = this.#first?.gradient;
+    if (!gradient) return;
+    this.#gradient?.dispose();
+    this.#gradient = sumSquares(gradient);
+  }
+
+  /**
+   * After a step.
+   * @returns a warning, once, when the start is suspiciously slow
+   * @throws TrainingError when the network is dead
+   */
+  async afterStep(step: number, loss: number): Promise<string | undefined> {
+    if (this.#started) return undefined;
+    await this.#checkGradient(step);
+    this.#recent.push(loss);
+    if (this.#recent.length > WINDOW) this.#recent.shift();
+    if (this.#recent.length < WINDOW) return undefined;
+    const guessing = Math.log(this.#options.classes);
+    const mean = this.#recent.reduce((sum, value) => sum + value, 0) / WINDOW;
+    if (mean < 0.98 * guessing) {
+      this.#started = true;
+      return undefined;
+    }
+    return this.#stuck(step, mean, guessing);
+  }
+
+  async #checkGradient(step: number): Promise<void> {
+    if (!this.#gradient) return;
+    using gradient = this.#gradient;
+    this.#gradient = undefined;
+    this.#deadLooks = (await gradient.item()) === 0 ? this.#deadLooks + 1 : 0;
+    if (this.#deadLooks < DEAD_LOOKS) return;
+    throw new TrainingError(
+      'ERR_DEAD_START',
+      `Dead ReLUs: by step ${step} the gradient of ${this.#first?.name} has been exactly zero for ` +
+        `${(DEAD_LOOKS - 1) * WINDOW} steps, so nothing below can learn. ${advice}`,
+    );
+  }
+
+  #stuck(step: number, mean: number, guessing: number): string | undefined {
+    const { classes, giveUpAfterSteps } = this.#options;
+    const seen =
+      `The loss is ${mean.toFixed(3)} after ${step} steps; guessing among ${classes} classes gives ` +
+      `ln(${classes}) = ${guessing.toFixed(3)}: the network has not started to learn.`;
+    if (giveUpAfterSteps > 0 && step >= giveUpAfterSteps) throw new TrainingError('ERR_DEAD_START', `${seen} ${advice}`);
+    if (this.#warned || step < 10 * WINDOW) return undefined;
+    this.#warned = true;
+    return `${seen} It may still start. ${advice}`;
+  }
+
+  dispose(): void {
+    this.#gradient?.dispose();
+    this.#gradient = undefined;
+  }
+}
+
+const advice =
+  "Try: initialization 'he' (small data needs larger initial weights than the paper's), a preset with biases of 0.1 " +
+  'instead of 1 (bvlc), another learning rate (a tenth, or three times as much), and check that pictures lie in the folder of their class.';
