@@ -15,7 +15,7 @@ import {
 import { elementCount } from '../tensor/shape.js';
 import { explain } from './explain.js';
 import { Model } from './model.js';
-import { initializerOf, presets, type Preset, type PresetName } from './presets.js';
+import { initializerOf, presets, unitVariance, type Preset, type PresetName } from './presets.js';
 
 export interface AlexNetOptions {
   /** Number of classes. Default 1000, or the number of `classNames`. */
@@ -25,10 +25,11 @@ export interface AlexNetOptions {
   /** Default 'bvlc', which starts reliably on small data; 'krizhevsky2012' is the paper's. */
   readonly preset?: PresetName;
   /**
-   * Initial weights: the preset's, or 'he': Gaussian of variance 2 / fan-in (He et al. 2015) with biases of 0, which
-   * starts to learn at once where the preset's small weights need hundreds of steps. Default: the preset's.
+   * Initial weights: the preset's, or 'lecun': Gaussian of variance 1 / fan-in (LeCun et al. 1998), biases of 0, pixels
+   * of unit variance. That starts to learn within dozens of steps, where the preset's small weights take hundreds.
+   * Default 'preset'.
    */
-  readonly initialization?: 'preset' | 'he';
+  readonly initialization?: 'preset' | 'lecun';
   /** 1 joins what the paper splits over two GPUs. Default: the preset's. */
   readonly groups?: 1 | 2;
   /** Side of the square input, in pixels. Default: the preset's, 224 or 227. */
@@ -39,8 +40,11 @@ export interface AlexNetOptions {
   readonly dropoutConvention?: 'inverted' | 'paper';
 }
 
-/** He et al. 2015: the variance of activations stays the same from layer to layer. */
-const heInitialization: Pick<Preset, 'weights' | 'biases'> = { weights: { conv: 'he', hidden: 'he' }, biases: 0 };
+/** LeCun et al. 1998, section 4.6: activations of unit variance in, the same out; so the input's must be about 1. */
+function withLeCunInitialization(preset: Preset): Preset {
+  const recipe = { ...preset.recipe, std: unitVariance };
+  return { ...preset, weights: { conv: 'lecun', hidden: 'lecun', output: 'lecun' }, biases: 0, recipe };
+}
 
 /** Random streams of the dropout layers. */
 const dropoutStreams = { fc6: 6, fc7: 7 } as const;
@@ -62,11 +66,16 @@ export function alexnet(options: AlexNetOptions = {}): Model {
   if (classNames && classNames.length !== classes) {
     throw new ArgumentError(`alexnet: ${classNames.length} class names for ${classes} classes.`);
   }
+  const { initialization = 'preset' } = options;
+  if (initialization !== 'preset' && initialization !== 'lecun') {
+    throw new ArgumentError(`alexnet: initialization is 'preset' or 'lecun', got '${String(initialization)}'.`);
+  }
   const size = options.inputSize ?? preset.inputSize;
   const groups = options.groups ?? preset.groups;
   const rate = options.dropout ?? 0.5;
   const convention = options.dropoutConvention ?? preset.dropout.convention;
-  const built: Preset = { ...preset, groups, ...(options.initialization === 'he' && heInitialization) };
+  const asPublished = { ...preset, groups };
+  const built = initialization === 'lecun' ? withLeCunInitialization(asPublished) : asPublished;
   const features = convolutions(built);
   const inputShape = [3, size, size] as const;
   const flat = elementCount(new Sequential(features).outputShape([1, ...inputShape]));
@@ -78,7 +87,7 @@ export function alexnet(options: AlexNetOptions = {}): Model {
     inputShape,
     architecture: { builder: 'alexnet', options: { ...rebuild, preset: name, classes } },
     ...(classNames && { classNames }),
-    recipe: preset.recipe,
+    recipe: built.recipe,
     explanation: explain(name, { ...built, inputSize: size, dropout: { ...preset.dropout, convention } }),
   });
 }
@@ -155,7 +164,7 @@ function head(preset: Preset, { flat, classes, rate, convention }: HeadOptions):
       name,
       inFeatures,
       outFeatures,
-      weightInitializer: initializerOf(last ? preset.weights.conv : preset.weights.hidden, inFeatures),
+      weightInitializer: initializerOf(last ? preset.weights.output : preset.weights.hidden, inFeatures),
       biasInitializer:
         preset.biases === 'fan-in'
           ? initializerOf('fan-in', inFeatures)

@@ -19,7 +19,12 @@ const topics: readonly Topic[] = [
       `on the ${p.dropout.position} of fc6 and fc7, ` +
       (p.dropout.convention === 'paper' ? 'outputs halved at test time' : 'scaled up in training (inverted)'),
   ],
-  ['initial weights', (p) => `convolutions and fc8 ${weights(p.weights.conv)}, fc6 and fc7 ${weights(p.weights.hidden)}`],
+  [
+    'initial weights',
+    (p) =>
+      `convolutions ${weights(p.weights.conv)}, fc6 and fc7 ${weights(p.weights.hidden)}, ` +
+      `fc8 ${weights(p.weights.output)}`,
+  ],
   ['initial biases of conv2, conv4, conv5, fc6, fc7', (p) => String(p.biases)],
   [
     'biases',
@@ -41,7 +46,7 @@ function describeLrn({ lrn }: Preset): string {
 
 function weights(scale: WeightScale): string {
   if (scale === 'fan-in') return 'uniform over 1 / sqrt(fan-in)';
-  return scale === 'he' ? 'N(0, 2 / fan-in)' : `N(0, ${scale}^2)`;
+  return scale === 'lecun' ? 'N(0, 1 / fan-in)' : `N(0, ${scale}^2)`;
 }
 
 /** The preset's description and its differences, one a line. */

@@ -19,8 +19,8 @@ export interface Recipe {
   readonly std: readonly [number, number, number];
 }
 
-/** Standard deviation of a Gaussian; 'fan-in': uniform over 1 / sqrt(fan-in); 'he': Gaussian of variance 2 / fan-in. */
-export type WeightScale = number | 'fan-in' | 'he';
+/** Standard deviation of a Gaussian; 'fan-in': uniform over 1 / sqrt(fan-in); 'lecun': Gaussian of variance 1 / fan-in. */
+export type WeightScale = number | 'fan-in' | 'lecun';
 
 export interface Preset {
   readonly description: string;
@@ -39,8 +39,8 @@ export interface Preset {
     /** On the outputs of fc6 and fc7, or on their inputs. */
     readonly position: 'outputs' | 'inputs';
   };
-  /** Initial weights of convolutions and of fc8; of fc6 and fc7. */
-  readonly weights: { readonly conv: WeightScale; readonly hidden: WeightScale };
+  /** Initial weights of the convolutions; of fc6 and fc7; of fc8. */
+  readonly weights: { readonly conv: WeightScale; readonly hidden: WeightScale; readonly output: WeightScale };
   /** Initial biases of conv2, conv4, conv5, fc6 and fc7; those of conv1, conv3 and fc8 start at 0. */
   readonly biases: number | 'fan-in';
   readonly biasMultipliers: Multipliers;
@@ -49,6 +49,9 @@ export interface Preset {
 
 const acrossChannels = { size: 5, alpha: 1e-4, beta: 0.75 } as const;
 const unscaled = [1, 1, 1] as const;
+
+/** Standard deviation of ImageNet's R, G and B on the scale 0..255: dividing by it gives pixels unit variance. */
+export const unitVariance = [58.395, 57.12, 57.375] as const;
 
 /** The paper's optimisation: section 5 of Krizhevsky et al. 2012. */
 const paperRecipe: Recipe = {
@@ -76,7 +79,7 @@ const krizhevsky2012: Preset = {
   lrn: { ...acrossChannels, alphaOver: 'sum', k: 2 },
   order: 'lrn-pool',
   dropout: { convention: 'paper', position: 'outputs' },
-  weights: { conv: 0.01, hidden: 0.01 },
+  weights: { conv: 0.01, hidden: 0.01, output: 0.01 },
   biases: 1,
   biasMultipliers: {},
   recipe: paperRecipe,
@@ -98,7 +101,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     conv1Padding: 0,
     lrn: { ...acrossChannels, alphaOver: 'mean', k: 1 },
     dropout: { convention: 'inverted', position: 'outputs' },
-    weights: { conv: 0.01, hidden: 0.005 },
+    weights: { conv: 0.01, hidden: 0.005, output: 0.01 },
     biases: 0.1,
     biasMultipliers: fastBiases,
     recipe: { ...paperRecipe, batchSize: 256 },
@@ -111,7 +114,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     lrn: { ...acrossChannels, alphaOver: 'mean', k: 1 },
     order: 'pool-lrn',
     dropout: { convention: 'inverted', position: 'outputs' },
-    weights: { conv: 0.01, hidden: 0.005 },
+    weights: { conv: 0.01, hidden: 0.005, output: 0.01 },
     biases: 1,
     biasMultipliers: fastBiases,
     recipe: { ...paperRecipe, batchSize: 256 },
@@ -125,7 +128,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     lrn: null,
     order: 'lrn-pool',
     dropout: { convention: 'inverted', position: 'inputs' },
-    weights: { conv: 'fan-in', hidden: 'fan-in' },
+    weights: { conv: 'fan-in', hidden: 'fan-in', output: 'fan-in' },
     biases: 'fan-in',
     biasMultipliers: {},
     recipe: {
@@ -135,7 +138,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
       weightDecay: 1e-4,
       batchSize: 128,
       mean: 'colour',
-      std: [58.395, 57.12, 57.375],
+      std: unitVariance,
     },
   },
 };
@@ -143,5 +146,5 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
 /** Initial weights or biases of a layer with `fanIn` inputs to each output. */
 export function initializerOf(scale: WeightScale, fanIn: number): Initializer {
   if (scale === 'fan-in') return { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) };
-  return { kind: 'gaussian', std: scale === 'he' ? Math.sqrt(2 / fanIn) : scale };
+  return { kind: 'gaussian', std: scale === 'lecun' ? Math.sqrt(1 / fanIn) : scale };
 }

@@ -56,7 +56,7 @@ export function crossEntropyBackward<N extends number>(
 
 /**
  * How many classes score above the true one: 0 is top-1 correct, below 5 is top-5 correct. Among equal scores the
- * lower class comes first. logits: [N, classes], labels: [N] -> rank: [N]; the caller owns it.
+ * lower class comes first; a row with a NaN ranks last: `classes`. logits: [N, classes], labels: [N] -> rank: [N]; the caller owns it.
  */
 export function labelRank(logits: Scores<number>, labels: Labels, options: Labelled = {}): Labels {
   return run1('labelRank', { inputs: { logits, labels }, label: options.label }) as Labels;

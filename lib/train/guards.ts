@@ -107,5 +107,5 @@ export class DeadStartGuard {
 }
 
 const advice =
-  "Try: initialization 'he' (small data needs larger initial weights than the paper's), a preset with biases of 0.1 " +
+  "Try: initialization 'lecun' (small data needs larger initial weights than the paper's), a preset with biases of 0.1 " +
   'instead of 1 (bvlc), another learning rate (a tenth, or three times as much), and check that pictures lie in the folder of their class.';

@@ -1,0 +1,50 @@
+// The body of a decoding thread: takes paths, answers with squares.
+// Invariant: requests are answered one by one, in the order they came; the squares' memory goes to the asker.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { DecodeError } from '../errors.js';
+import { decodeFile, reasonOf } from './decode.js';
+import { resizeToSquare } from './resize.js';
+
+/** What a thread is started with. */
+export interface DecodeWorkerData {
+  readonly side: number;
+  readonly maxPixels: number;
+}
+
+/** Pool to thread: the file to decode. */
+export interface DecodeRequest {
+  readonly path: string;
+}
+
+/** Thread to pool: 'ready' once, then an answer for each request. */
+export type DecodeReply =
+  'ready' | { readonly square: Uint8Array<ArrayBuffer> } | { readonly reason: string };
+
+async function answer({ path }: DecodeRequest, { side, maxPixels }: DecodeWorkerData) {
+  try {
+    return { square: resizeToSquare(await decodeFile(path, { maxPixels }), side) };
+  } catch (error) {
+    // Anything else is a fault of this program: it ends the thread, and the pool reports it.
+    if (!(error instanceof DecodeError)) throw error;
+    return { reason: reasonOf(error) };
+  }
+}
+
+/** Codecs print about odd files, which would stand in the midst of the program's output. */
+function silenceCodecs(): void {
+  for (const method of ['log', 'info', 'warn', 'error'] as const) console[method] = () => {};
+}
+
+if (parentPort) {
+  const port = parentPort;
+  silenceCodecs();
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', (request: DecodeRequest) => {
+    last = last.then(async () => {
+      const reply: DecodeReply = await answer(request, workerData as DecodeWorkerData);
+      port.postMessage(reply, 'square' in reply ? [reply.square.buffer] : []);
+    });
+  });
+  port.postMessage('ready' satisfies DecodeReply);
+}

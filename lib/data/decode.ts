@@ -1,0 +1,123 @@
+// Picture files to RGB pixels. The codecs are jimp's; what they are known to misread is refused or put right before.
+// Invariant: a header is read and judged before any pixel is allocated; every failure is a DecodeError that names the file.
+
+import { readFile } from 'node:fs/promises';
+import { Jimp } from 'jimp';
+import { DecodeError } from '../errors.js';
+import { HeaderError, readHeader, type PictureHeader } from './headers/index.js';
+import { uprightRgb, type RgbaImage } from './orientation.js';
+import type { RgbImage } from './types.js';
+
+/** Pictures of more pixels than this are refused unless the caller says otherwise. */
+export const DEFAULT_MAX_PIXELS = 64_000_000;
+
+/** What jimp's JPEG decoder may allocate: coefficients, samples and RGBA of four components. */
+const JPEG_BYTES_PER_PIXEL = 40;
+
+export interface DecodeOptions {
+  /** Pictures of more pixels than this are refused. Default 64,000,000. */
+  readonly maxPixels?: number;
+}
+
+/**
+ * Reads and decodes a picture file: JPEG (greyscale, YCbCr, RGB, CMYK), PNG (all types, 16 bits included), GIF (the
+ * first frame), BMP and TIFF (the first page). What the file holds decides, not what it is called. Greyscale becomes
+ * RGB, transparency is composited over white, and the EXIF orientation is applied. Colour profiles are ignored.
+ * @throws DecodeError if the file cannot be read, or see {@link decodeImage}
+ */
+export async function decodeFile(path: string, options: DecodeOptions = {}): Promise<RgbImage> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new DecodeError(path, readFailure(error), { cause: error });
+  }
+  return decodeImage(bytes, { ...options, name: path });
+}
+
+/**
+ * Decodes a picture from memory. See {@link decodeFile} for what is understood.
+ * @param bytes        the whole file; left as it is
+ * @param options.name what errors call it; default 'picture'
+ * @throws DecodeError if the bytes are empty, truncated, damaged, no picture, of an unsupported format, or larger than
+ * `maxPixels`
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  options: DecodeOptions & { readonly name?: string } = {},
+): Promise<RgbImage> {
+  const { name = 'picture', maxPixels = DEFAULT_MAX_PIXELS } = options;
+  const header = checkedHeader(bytes, name, maxPixels);
+  let decoded: RgbaImage;
+  try {
+    decoded = await decodePayload(header, maxPixels);
+  } catch (error) {
+    throw new DecodeError(name, codecFailure(header, error), { cause: error });
+  }
+  return uprightRgb(decoded, header.orientation);
+}
+
+function checkedHeader(bytes: Uint8Array, name: string, maxPixels: number): PictureHeader {
+  let header: PictureHeader;
+  try {
+    header = readHeader(bytes);
+  } catch (error) {
+    if (error instanceof HeaderError) throw new DecodeError(name, error.message);
+    throw error;
+  }
+  const { format, width, height } = header;
+  if (width <= 0 || height <= 0) {
+    throw new DecodeError(name, `the ${format} header gives a size of ${width} x ${height}: the file is damaged`);
+  }
+  if (width * height > maxPixels) {
+    throw new DecodeError(
+      name,
+      `the ${format} header gives a size of ${width} x ${height} = ${width * height} pixels, over the limit of ` +
+        `${maxPixels}; make it smaller or raise maxPixels`,
+    );
+  }
+  return header;
+}
+
+async function decodePayload(header: PictureHeader, maxPixels: number): Promise<RgbaImage> {
+  const { buffer, byteOffset, byteLength } = header.payload;
+  const { bitmap } = await Jimp.fromBuffer(Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength), {
+    'image/jpeg': {
+      maxResolutionInMP: maxPixels / 1e6,
+      maxMemoryUsageInMB: 64 + (maxPixels * JPEG_BYTES_PER_PIXEL) / 2 ** 20,
+      ...(header.storesRgb ? { colorTransform: false } : {}),
+    },
+  });
+  if (bitmap.width !== header.width || bitmap.height !== header.height) {
+    throw new Error(`decoded to ${bitmap.width} x ${bitmap.height} instead of ${header.width} x ${header.height}`);
+  }
+  return bitmap;
+}
+
+/** Decoders give up on a truncated file with a message about whatever they hoped for next. */
+function codecFailure(header: PictureHeader, error: unknown): string {
+  if (header.format === 'JPEG' && !hasEndOfImage(header.payload)) {
+    return 'the JPEG ends before its last row: the file is truncated; copy or download it again';
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return `the ${header.format} cannot be decoded (${message}); the file is damaged or of a rare kind: convert it again`;
+}
+
+/** In the payload: a thumbnail in the metadata has an end of its own. */
+function hasEndOfImage(bytes: Uint8Array): boolean {
+  for (let i = bytes.length - 2; i >= 2; i--) if (bytes[i] === 0xff && bytes[i + 1] === 0xd9) return true;
+  return false;
+}
+
+function readFailure(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return 'there is no such file; was it moved or deleted since the folder was scanned?';
+  if (code === 'EISDIR') return 'it is a folder, not a file';
+  if (code === 'EACCES' || code === 'EPERM') return 'it may not be read: check its permissions';
+  return `it cannot be read (${(error as Error).message})`;
+}
+
+/** What a {@link DecodeError} says after the file's name. */
+export function reasonOf(error: DecodeError): string {
+  return error.message.slice(error.path.length + 2);
+}

@@ -1,0 +1,20 @@
+// The public parts of the data folder: from files on disk to batches on the host.
+// Invariant: nothing here knows tensors or devices.
+
+export { CIFAR10_CLASS_NAMES, readCifar10, type Cifar10Options } from './cifar10.js';
+export { cropOf, type Crop, type CropDraw } from './crop.js';
+export { DecodePool, type DecodePoolOptions } from './decode-pool.js';
+export { decodeFile, decodeImage, DEFAULT_MAX_PIXELS, type DecodeOptions } from './decode.js';
+export {
+  DEFAULT_CACHE_BYTES,
+  ImageFolderDataset,
+  type ImageFolderDatasetOptions,
+} from './image-folder-dataset.js';
+export { scanClasses, scanImageFolder, type ImageFolder } from './image-folder.js';
+export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-dataset.js';
+export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
+export { batchesPerEpoch, loadBatches, type LoaderOptions } from './loader.js';
+export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
+export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
+export { PICTURE_EXTENSIONS } from './scan-folder.js';
+export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js';

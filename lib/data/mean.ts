@@ -1,0 +1,79 @@
+// The mean picture and the mean colour of a dataset, which are subtracted before training.
+// Invariant: sums are exact (integers in float64), so the result does not depend on the order of reading.
+
+import { ArgumentError, DataError } from '../errors.js';
+import type { ImageDataset } from './types.js';
+
+/** Means over the pictures of a dataset, on the scale 0..255. */
+export interface DatasetMean {
+  /** [side, side, 3], the mean of every pixel. */
+  readonly image: Float32Array;
+  /** [3], R G B, the mean over all pixels. */
+  readonly colour: Float32Array;
+  /** Number of pictures that went in. */
+  readonly pictures: number;
+}
+
+export interface MeanOptions {
+  /** Use at most this many pictures, spread evenly over the dataset. Default: all. */
+  readonly maxPictures?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called as pictures are read; `total` is the number that will be. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+const PICTURES_A_READ = 128;
+
+/**
+ * Computes the mean picture and mean colour of a dataset. Pictures that cannot be read are left out.
+ * @throws DataError if no picture can be read
+ * @throws ArgumentError if `maxPictures` is not a positive integer
+ * @throws AbortedError if the signal is aborted
+ */
+export async function computeMean(dataset: ImageDataset, options: MeanOptions = {}): Promise<DatasetMean> {
+  const indices = sampleEvenly(dataset.length, options.maxPictures ?? dataset.length);
+  const values = dataset.side * dataset.side * 3;
+  const sums = new Float64Array(values);
+  const buffer = new Uint8Array(Math.min(PICTURES_A_READ, indices.length) * values);
+  let pictures = 0;
+  for (let done = 0; done < indices.length; ) {
+    const part = indices.slice(done, done + PICTURES_A_READ);
+    const images = buffer.subarray(0, part.length * values);
+    const readable = await dataset.read(part, images, options.signal);
+    for (const position of part.keys()) {
+      if (!readable[position]) continue;
+      addTo(sums, images, position * values);
+      pictures++;
+    }
+    done += part.length;
+    options.onProgress?.({ done, total: indices.length });
+  }
+  if (pictures === 0) {
+    throw new DataError(`none of ${indices.length} pictures can be read${firstFailure(dataset)}`);
+  }
+  return { image: Float32Array.from(sums, (sum) => sum / pictures), colour: colourOf(sums, pictures), pictures };
+}
+
+/** `count` indices of 0..length-1 at equal distances; all of them if there are no more. */
+function sampleEvenly(length: number, count: number): number[] {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new ArgumentError(`maxPictures is ${count}, expected a positive integer`);
+  }
+  const taken = Math.min(count, length);
+  return Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
+}
+
+function addTo(sums: Float64Array, images: Uint8Array, from: number): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += images[from + i]!;
+}
+
+function colourOf(sums: Float64Array, pictures: number): Float32Array {
+  const totals = [0, 0, 0];
+  for (let i = 0; i < sums.length; i++) totals[i % 3]! += sums[i]!;
+  return Float32Array.from(totals, (total) => total / (pictures * (sums.length / 3)));
+}
+
+function firstFailure({ failures }: ImageDataset): string {
+  const [first] = failures;
+  return first ? `; the first: ${first.path}: ${first.reason}` : '';
+}

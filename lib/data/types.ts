@@ -1,0 +1,57 @@
+// The shapes of data between disk and device. Nothing here knows tensors.
+// Invariant: pictures are RGB, 8 bits a channel, row-major and interleaved: [height, width, 3].
+
+/** One decoded picture. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  /** [height, width, 3], R G B, 0..255. */
+  readonly data: Uint8Array;
+}
+
+/** Random access to labelled pictures, all scaled and cropped to one square size. */
+export interface ImageDataset {
+  /** Class names; a label is an index into them. */
+  readonly classNames: readonly string[];
+  /** Number of pictures. */
+  readonly length: number;
+  /** [length], indices into classNames. */
+  readonly labels: Int32Array;
+  /** Side of the stored square, in pixels; every picture is [side, side, 3]. */
+  readonly side: number;
+  /** What a person would call picture `index`: its path for a folder. */
+  nameOf(index: number): string;
+  /**
+   * Writes pictures `indices` into `out` ([indices.length, side, side, 3]).
+   * @returns for each index whether it could be read; `out` is left untouched where not.
+   */
+  read(indices: readonly number[], out: Uint8Array, signal?: AbortSignal): Promise<boolean[]>;
+  /** Pictures that could not be decoded so far, each with the reason. */
+  readonly failures: readonly { readonly path: string; readonly reason: string }[];
+  /** Ends workers and frees caches. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How crops are taken from the stored squares. */
+export interface CropOptions {
+  /** Side of the square crop, in pixels (227 for AlexNet). */
+  readonly crop: number;
+  /** 'random': position and mirror drawn per picture and epoch (training). 'centre': the middle, never mirrored. */
+  readonly mode: 'random' | 'centre';
+  /** Mirror half of the pictures in 'random' mode. Default true. */
+  readonly mirror?: boolean;
+}
+
+/** One batch on the host; the device crops, mirrors, subtracts the mean and converts in one op. */
+export interface ImageBatch {
+  readonly size: number;
+  readonly side: number;
+  /** [size, side, side, 3], 0..255. */
+  readonly images: Uint8Array;
+  /** [size], class indices. */
+  readonly labels: Int32Array;
+  /** [size, 3]: top, left, mirror (0 or 1) of each picture's crop. */
+  readonly crops: Int32Array;
+  /** [size], indices into the dataset. */
+  readonly indices: Int32Array;
+}

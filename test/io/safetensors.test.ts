@@ -1,0 +1,612 @@
+// The safetensors reader and writer against the format's own bytes, damaged files and failing disks.
+// Invariant: every damaged file gives a FileFormatError that says what is wrong; no failed write leaves a trace.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ArgumentError, DisposedError, FileFormatError, FileWriteError } from '../../lib/errors.js';
+import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '../../lib/io/safetensors.js';
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'alexnet-safetensors-'));
+  path = join(folder, 'model.safetensors');
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A file put together from the format's description: length, header, data. */
+function fileBytes(header: string | Uint8Array, data: Uint8Array = new Uint8Array(0)): Buffer {
+  const text = Buffer.from(header);
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([prefix, text, data]);
+}
+
+async function readAll(file: string): Promise<Record<string, unknown>> {
+  await using opened = await openSafetensors(file);
+  const all: Record<string, unknown> = {};
+  for (const { name, dtype, shape } of opened.entries) {
+    all[name] = { dtype, shape, data: await opened.read(name) };
+  }
+  return all;
+}
+
+const someEntries: readonly SafetensorsEntry[] = [
+  {
+    name: 'conv1.weight',
+    dtype: 'float32',
+    shape: [2, 3],
+    data: new Float32Array([1, -2, 3.5, 0, NaN, 1e-40]),
+  },
+  { name: 'half', dtype: 'float16', shape: [3], data: new Uint16Array([0x3c00, 0xc000, 0x7c00]) },
+  { name: 'brain', dtype: 'bfloat16', shape: [1, 1, 2], data: new Uint16Array([0x3f80, 0xbf80]) },
+  { name: 'labels', dtype: 'int32', shape: [2], data: new Int32Array([-(2 ** 31), 2 ** 31 - 1]) },
+  { name: 'pixels', dtype: 'uint8', shape: [5], data: new Uint8Array([0, 1, 127, 128, 255]) },
+  { name: 'scalar', dtype: 'float32', shape: [], data: new Float32Array([42]) },
+  { name: 'nothing', dtype: 'float32', shape: [4, 0, 2], data: new Float32Array(0) },
+  { name: 'no bytes', dtype: 'uint8', shape: [0], data: new Uint8Array(0) },
+];
+
+describe('safetensors: round trip', () => {
+  it('gives back every dtype, scalars and tensors of no elements', async () => {
+    await writeSafetensors(path, someEntries);
+    const expected = someEntries.map(({ name, ...rest }) => [name, rest] as const);
+    assert.deepEqual(await readAll(path), Object.fromEntries(expected));
+  });
+
+  it('gives back metadata in any script and with any key', async () => {
+    const metadata = Object.fromEntries([
+      ['classes', '["кошка", "犬", "🐟"]'],
+      ['', 'empty key'],
+      ['"quoted"\n\u0000', '\\ \u2028 \t'],
+      ['__proto__', 'a key like any other'],
+      ['constructor', ''],
+      ['10', 'b'],
+      ['9', 'a'],
+    ]);
+    await writeSafetensors(path, someEntries, metadata);
+    await using file = await openSafetensors(path);
+    assert.deepEqual({ ...file.metadata }, metadata);
+    assert.ok(!('toString' in file.metadata));
+  });
+
+  it('gives back tensors whose names would be special on an object', async () => {
+    const names = ['__proto__', 'constructor', 'hasOwnProperty', '1', '0', '', 'ä.ö', '"', '\\', 'a"b\\": {'];
+    const entries = names.map((name, index) => {
+      return { name, dtype: 'int32', shape: [1], data: new Int32Array([index]) } as const;
+    });
+    await writeSafetensors(path, entries);
+    await using file = await openSafetensors(path);
+    assert.deepEqual(file.entries.map(({ name }) => name).sort(), [...names].sort());
+    for (const [index, name] of names.entries()) {
+      assert.deepEqual(await file.read(name), new Int32Array([index]));
+    }
+  });
+
+  it('writes a file without tensors', async () => {
+    await writeSafetensors(path, [], { note: 'empty' });
+    await using file = await openSafetensors(path);
+    assert.deepEqual(file.entries, []);
+    assert.equal(file.metadata['note'], 'empty');
+  });
+
+  it('writes the same bytes for any order of entries and metadata, data aligned to their elements', async () => {
+    const metadata = { b: '2', a: '1' };
+    await writeSafetensors(path, someEntries, metadata);
+    const other = join(folder, 'other.safetensors');
+    await writeSafetensors(other, [...someEntries].reverse(), { a: '1', b: '2' });
+    const bytes = readFileSync(path);
+    assert.deepEqual(readFileSync(other), bytes);
+    assert.equal(bytes.readBigUInt64LE() % 8n, 0n);
+    await using file = await openSafetensors(path);
+    assert.deepEqual(
+      file.entries.map(({ name }) => name),
+      ['conv1.weight', 'labels', 'nothing', 'scalar', 'brain', 'half', 'no bytes', 'pixels'],
+    );
+  });
+
+  it('writes exactly the bytes that the format describes', async () => {
+    const entry = { name: 'w', dtype: 'float32', shape: [1, 2], data: new Float32Array([1, -2]) } as const;
+    await writeSafetensors(path, [entry], { format: 'pt' });
+    const json =
+      '{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}' +
+      ' '.repeat(1);
+    assert.equal(json.length % 8, 0);
+    const data = Uint8Array.of(0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0);
+    assert.deepEqual(readFileSync(path), fileBytes(json, data));
+  });
+
+  it('asks for lazy data one at a time, in the order of the file', async () => {
+    const log: string[] = [];
+    let open = 0;
+    const lazy = someEntries.map((entry) => ({
+      ...entry,
+      data: async () => {
+        open += 1;
+        assert.equal(open, 1);
+        await new Promise(setImmediate);
+        log.push(entry.name);
+        open -= 1;
+        return entry.data as Exclude<typeof entry.data, () => unknown>;
+      },
+    }));
+    await writeSafetensors(path, lazy);
+    const written = readFileSync(path);
+    await writeSafetensors(path, someEntries);
+    assert.deepEqual(written, readFileSync(path));
+    await using file = await openSafetensors(path);
+    assert.deepEqual(
+      log,
+      file.entries.map(({ name }) => name),
+    );
+  });
+
+  it('writes a view of a larger buffer, and a Buffer', async () => {
+    const base = new Float32Array([9, 1, 2, 9]);
+    await writeSafetensors(path, [
+      { name: 'view', dtype: 'float32', shape: [2], data: base.subarray(1, 3) },
+      { name: 'buffer', dtype: 'uint8', shape: [3], data: Buffer.from('abc') },
+    ]);
+    await using file = await openSafetensors(path);
+    assert.deepEqual(await file.read('view'), new Float32Array([1, 2]));
+    assert.deepEqual(await file.read('buffer'), new Uint8Array([97, 98, 99]));
+  });
+
+  it('writes and reads a tensor larger than one system call takes', async () => {
+    const data = new Int32Array(5 * 2 ** 20 + 3).map((_, index) => Math.imul(index, 2654435761));
+    await writeSafetensors(path, [{ name: 'large', dtype: 'int32', shape: [data.length], data }]);
+    await using file = await openSafetensors(path);
+    assert.ok(Buffer.from(data.buffer).equals(Buffer.from((await file.read('large')).buffer)));
+  });
+});
+
+describe('safetensors: reading', () => {
+  it('reads a file put together by hand, unpadded, tensors in any order and unaligned', async () => {
+    const header =
+      '{"b":{"shape":[2],"data_offsets":[1,5],"dtype":"BF16"},' +
+      '"__metadata__":{"k":"v"},"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}';
+    writeFileSync(path, fileBytes(header, Uint8Array.of(7, 0x80, 0x3f, 0, 0x40)));
+    assert.deepEqual(await readAll(path), {
+      a: { dtype: 'uint8', shape: [], data: new Uint8Array([7]) },
+      b: { dtype: 'bfloat16', shape: [2], data: new Uint16Array([0x3f80, 0x4000]) },
+    });
+  });
+
+  it('gives each read a buffer of its own, several at a time', async () => {
+    await writeSafetensors(path, someEntries);
+    await using file = await openSafetensors(path);
+    const [first, second] = await Promise.all([file.read('labels'), file.read('labels')]);
+    assert.deepEqual(first, second);
+    assert.notEqual(first.buffer, second.buffer);
+    assert.equal(first.byteLength, first.buffer.byteLength);
+  });
+
+  it('names the tensors that there are when asked for one that is not there', async () => {
+    await writeSafetensors(path, someEntries);
+    await using file = await openSafetensors(path);
+    await assert.rejects(
+      file.read('conv9.weight'),
+      /model\.safetensors: has no tensor "conv9\.weight"; it has conv1\.weight, labels/,
+    );
+  });
+
+  it('refuses to read after close, which may be called twice', async () => {
+    await writeSafetensors(path, someEntries);
+    const file = await openSafetensors(path);
+    const reading = file.read('labels');
+    await Promise.all([file.close(), file.close()]);
+    assert.equal((await reading).length, 2);
+    await assert.rejects(file.read('labels'), DisposedError);
+  });
+
+  it('says so when the file shrinks while it is open', async () => {
+    await writeSafetensors(path, someEntries);
+    await using file = await openSafetensors(path);
+    writeFileSync(path, '');
+    await assert.rejects(file.read('pixels'), /model\.safetensors: truncated while it was being read/);
+  });
+});
+
+const f32 = (offsets: string, shape = '[2]'): string =>
+  `{"dtype":"F32","shape":${shape},"data_offsets":${offsets}}`;
+const eight = new Uint8Array(8);
+const zip = (name: string): Buffer =>
+  Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26, 1), Buffer.from(name), Buffer.alloc(300)]);
+const length = (value: bigint, rest = 100): Buffer => {
+  const bytes = Buffer.alloc(8 + rest, ' ');
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+};
+
+const damaged: readonly [what: string, bytes: Uint8Array, message: RegExp][] = [
+  ['an empty file', Buffer.alloc(0), /: empty\. Copy/],
+  ['seven bytes', Buffer.alloc(7), /truncated: it has only 7 bytes/],
+  ['a length without a header', length(40n, 0), /header of 40 bytes in a file of 8/],
+  ['a header cut short', length(101n), /header of 101 bytes in a file of 108/],
+  ['a length over the limit', length(100_000_001n), /more than 100,000,000 bytes/],
+  ['the largest length', length(2n ** 64n - 1n), /more than 100,000,000 bytes/],
+  ['a header of no bytes', fileBytes(''), /does not begin with \{/],
+  ['a header of spaces', length(100n), /does not begin with \{/],
+  ['a header that is an array', fileBytes('[]'), /does not begin with \{/],
+  ['a header after a space', fileBytes(' {}'), /does not begin with \{/],
+  ['a header after a byte order mark', fileBytes('\ufeff{}'), /does not begin with \{/],
+  ['a header that is not JSON', fileBytes('{"a":'), /header is not JSON/],
+  ['two JSON values', fileBytes('{}{}'), /header is not JSON/],
+  ['a header that is not UTF-8', fileBytes(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d)), /not UTF-8/],
+  [
+    'deep nesting',
+    fileBytes(`{"a":${'['.repeat(1e6)}${']'.repeat(1e6)}}`),
+    /"a" is not described by an object/,
+  ],
+  ['a name twice', fileBytes(`{"a":${f32('[0,8]')},"a":${f32('[0,8]')}}`, eight), /"a" twice/],
+  [
+    'a name twice, once escaped',
+    fileBytes(`{"a":${f32('[0,8]')},"\\u0061" :${f32('[0,8]')}}`, eight),
+    /"a" twice/,
+  ],
+  ['a field twice', fileBytes('{"a":{"dtype":"U8","dtype":"F32"}}'), /"dtype" twice/],
+  ['a metadata key twice', fileBytes('{"__metadata__":{"k":"1","k":"2"}}'), /"k" twice/],
+  ['metadata that are a list', fileBytes('{"__metadata__":["k"]}'), /__metadata__ is not an object/],
+  ['metadata that are numbers', fileBytes('{"__metadata__":{"k":1}}'), /metadata "k" is not a string/],
+  ['a tensor that is a number', fileBytes('{"a":1}'), /"a" is not described by an object/],
+  ['a tensor that is null', fileBytes('{"a":null}'), /"a" is not described by an object/],
+  ['a tensor without dtype', fileBytes('{"a":{"shape":[],"data_offsets":[0,0]}}'), /has no dtype/],
+  ['a dtype behind __proto__', fileBytes('{"a":{"__proto__":{"dtype":"U8"}}}'), /has no dtype/],
+  ['an unknown dtype', fileBytes('{"a":{"dtype":"F99"}}'), /dtype "F99".*F32, F16, BF16, I32, U8/],
+  ['a dtype named like a method', fileBytes('{"a":{"dtype":"constructor"}}'), /dtype "constructor"/],
+  [
+    'a dtype not read here',
+    fileBytes('{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}', eight),
+    /"I64"/,
+  ],
+  ['a shape that is text', fileBytes(`{"a":${f32('[0,8]', '"2"')}}`, eight), /no valid shape/],
+  ['a negative size', fileBytes(`{"a":${f32('[0,8]', '[-2]')}}`, eight), /no valid shape/],
+  ['a fractional size', fileBytes(`{"a":${f32('[0,8]', '[2.5]')}}`, eight), /no valid shape/],
+  ['a size beyond 2^53', fileBytes(`{"a":${f32('[0,8]', '[9007199254740993]')}}`, eight), /no valid shape/],
+  [
+    'sizes whose product overflows',
+    fileBytes(`{"a":${f32('[0,8]', '[4503599627370496,4096]')}}`, eight),
+    /takes \?/,
+  ],
+  ['no data_offsets', fileBytes('{"a":{"dtype":"F32","shape":[2]}}', eight), /no valid data_offsets/],
+  ['one offset', fileBytes(`{"a":${f32('[8]')}}`, eight), /data_offsets \[8\], expected/],
+  ['three offsets', fileBytes(`{"a":${f32('[0,8,8]')}}`, eight), /data_offsets \[0, 8, 8\]/],
+  ['offsets the wrong way round', fileBytes(`{"a":${f32('[8,0]')}}`, eight), /data_offsets \[8, 0\]/],
+  ['a negative offset', fileBytes(`{"a":${f32('[-8,0]')}}`, eight), /no valid data_offsets/],
+  ['fewer bytes than the shape takes', fileBytes(`{"a":${f32('[0,4]')}}`, eight), /has 4 bytes.*takes 8/],
+  [
+    'more bytes than the shape takes',
+    fileBytes(`{"a":${f32('[0,8]', '[]')}}`, eight),
+    /has 8 bytes.*takes 4/,
+  ],
+  [
+    'data cut short',
+    fileBytes(`{"a":${f32('[0,8]')}}`, eight.subarray(1)),
+    /truncated: 1 of 8 bytes of data are missing/,
+  ],
+  [
+    'data missing',
+    fileBytes(`{"a":${f32('[0,4000000000]', '[1000000000]')}}`),
+    /truncated: 4,000,000,000 of/,
+  ],
+  [
+    'overlapping tensors',
+    fileBytes(`{"a":${f32('[0,8]')},"b":${f32('[4,12]')}}`, new Uint8Array(12)),
+    /"b" overlaps/,
+  ],
+  ['two tensors in one place', fileBytes(`{"a":${f32('[0,8]')},"b":${f32('[0,8]')}}`, eight), /overlaps/],
+  [
+    'a hole at the start',
+    fileBytes(`{"a":${f32('[4,12]')}}`, new Uint8Array(12)),
+    /4 bytes before tensor "a"/,
+  ],
+  [
+    'a hole in the middle',
+    fileBytes(`{"a":${f32('[0,8]')},"b":${f32('[9,17]')}}`, new Uint8Array(17)),
+    /1 bytes before tensor "b"/,
+  ],
+  [
+    'an empty tensor inside another',
+    fileBytes(`{"a":${f32('[0,8]')},"b":${f32('[4,4]', '[0]')}}`, eight),
+    /"b" overlaps/,
+  ],
+  [
+    'bytes after the last tensor',
+    fileBytes(`{"a":${f32('[0,8]')}}`, new Uint8Array(9)),
+    /1 bytes after the last/,
+  ],
+  ['data without a tensor', fileBytes('{}', eight), /8 bytes after the last tensor/],
+  ['a PyTorch file', zip('archive/data.pkl'), /but a PyTorch file \(\.pt, \.pth\)\. Convert it/],
+  ['an old PyTorch file', Buffer.from(`\x80\x02\x8a\nl\xfc${' '.repeat(99)}`, 'latin1'), /a Python pickle/],
+  ['a NumPy archive', zip('fc6.npy'), /but a NumPy \.npz archive/],
+  ['another zip archive', zip('readme.txt'), /but a zip archive/],
+  ['a NumPy file', Buffer.from(`\x93NUMPY\x01\x00v\x00${' '.repeat(99)}`, 'latin1'), /a NumPy \.npy file/],
+  ['an HDF5 file', Buffer.from(`\x89HDF\r\n\x1a\n${'\0'.repeat(99)}`, 'latin1'), /an HDF5 file/],
+  ['a gzip file', Buffer.from(`\x1f\x8b\x08\x00${'\0'.repeat(99)}`, 'latin1'), /compressed with gzip/],
+  ['a GGUF file', Buffer.from(`GGUF\x03\0\0\0${'\0'.repeat(99)}`, 'latin1'), /a GGUF file/],
+  [
+    'a Git LFS pointer',
+    Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0'),
+    /a Git LFS pointer/,
+  ],
+  ['a web page', Buffer.from('<!doctype html><html><title>Not found</title></html>'), /a web page/],
+  ['a text file', Buffer.from('epoch,loss\n1,6.9\n2,6.7\n'), /not a safetensors file/],
+];
+
+describe('safetensors: damaged files', () => {
+  for (const [what, bytes, message] of damaged) {
+    it(`refuses ${what}`, async () => {
+      writeFileSync(path, bytes);
+      await assert.rejects(openSafetensors(path), (error) => {
+        assert.ok(error instanceof FileFormatError);
+        assert.equal(error.path, path);
+        assert.match(error.message, message);
+        assert.ok(error.message.startsWith(`${path}: `));
+        assert.ok(error.message.length < path.length + 400, 'a message is for reading');
+        return true;
+      });
+    });
+  }
+
+  it('refuses a file that is not there, and a folder', async () => {
+    await assert.rejects(openSafetensors(path), {
+      code: 'ERR_FILE',
+      message: `${path}: there is no such file`,
+    });
+    await assert.rejects(openSafetensors(folder), { code: 'ERR_FILE', message: /not a file/ });
+  });
+
+  it('refuses a named pipe without waiting for a writer', async function () {
+    if (process.platform === 'win32') this.skip();
+    execFileSync('mkfifo', [path]);
+    await assert.rejects(openSafetensors(path), { code: 'ERR_FILE', message: /not a file/ });
+  });
+
+  it('leaves no file open after a refusal', async function () {
+    if (process.platform !== 'linux') this.skip();
+    writeFileSync(path, fileBytes('{"a":1}'));
+    const openFiles = (): number => readdirSync('/proc/self/fd').length;
+    const before = openFiles();
+    for (let count = 0; count < 20; count += 1) await assert.rejects(openSafetensors(path));
+    assert.ok(openFiles() < before + 20);
+  });
+
+  it('reads or refuses 300 randomly damaged copies, and never fails in another way', async () => {
+    await writeSafetensors(path, someEntries, { classes: '["cat","dog"]' });
+    const whole = readFileSync(path);
+    const headerEnd = 8 + Number(whole.readBigUInt64LE());
+    const random = mulberry32(20120930);
+    let refused = 0;
+    for (let round = 0; round < 300; round += 1) {
+      const copy = Buffer.from(whole);
+      const at = Math.floor(random() * headerEnd);
+      copy[at] = Math.floor(random() * 256);
+      const cut = round % 3 === 0 ? Math.floor(random() * whole.length) : whole.length;
+      writeFileSync(path, copy.subarray(0, cut));
+      try {
+        await readAll(path);
+      } catch (error) {
+        assert.ok(error instanceof FileFormatError, `byte ${at}, cut at ${cut}: ${String(error)}`);
+        refused += 1;
+      }
+    }
+    // Every truncation must be refused, and most changes of the header.
+    assert.ok(refused > 200, `${refused} of 300 were refused`);
+  });
+});
+
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const one = (change: Partial<SafetensorsEntry> = {}): SafetensorsEntry => ({
+  name: 'fc8.bias',
+  dtype: 'float32',
+  shape: [2],
+  data: new Float32Array(2),
+  ...change,
+});
+
+const unwritable: readonly [what: string, entries: SafetensorsEntry[], message: RegExp][] = [
+  ['two tensors of one name', [one(), one()], /two tensors are named "fc8\.bias"/],
+  ['a tensor named __metadata__', [one({ name: '__metadata__' })], /no tensor can be named __metadata__/],
+  ['a name that is not Unicode', [one({ name: 'a\ud800' })], /a tensor name is not well-formed/],
+  ['a negative size', [one({ shape: [-1] })], /impossible shape \[-1\]/],
+  ['a fractional size', [one({ shape: [1.5] })], /impossible shape \[1\.5\]/],
+  ['a size that is not a number', [one({ shape: [NaN] })], /impossible shape \[NaN\]/],
+  ['a shape beyond counting', [one({ shape: [2 ** 40, 2 ** 40] })], /impossible shape/],
+  [
+    'an unknown dtype',
+    [one({ dtype: 'toString' as 'float32' })],
+    /dtype toString, expected float32, float16/,
+  ],
+  [
+    'data shorter than the shape',
+    [one({ shape: [3] })],
+    /Float32Array of 2, expected a Float32Array of 3 \(float32 \[3\]\)/,
+  ],
+  [
+    'data of another type',
+    [one({ data: new Int32Array(2) })],
+    /Int32Array of 2, expected a Float32Array of 2/,
+  ],
+  [
+    'lazy data of another type',
+    [one({ data: () => new Uint8Array(2) })],
+    /Uint8Array of 2, expected a Float32Array/,
+  ],
+  ['a header beyond the limit', [one({ name: 'n'.repeat(100_000_000) })], /the format allows 100,000,000/],
+];
+
+/** What must hold after every failed write: the old file, and nothing beside it. */
+function assertUntouched(): void {
+  assert.deepEqual(readdirSync(folder), ['model.safetensors']);
+  assert.equal(readFileSync(path, 'utf8'), 'the previous file');
+}
+
+describe('safetensors: failing to write', () => {
+  beforeEach(() => {
+    writeFileSync(path, 'the previous file');
+  });
+
+  for (const [what, entries, message] of unwritable) {
+    it(`refuses ${what}, leaving the previous file`, async () => {
+      await assert.rejects(writeSafetensors(path, entries), (error) => {
+        assert.ok(error instanceof ArgumentError);
+        assert.match(error.message, message);
+        return true;
+      });
+      assertUntouched();
+    });
+  }
+
+  it('refuses metadata that are not text, leaving the previous file', async () => {
+    const metadata = { epoch: 3 } as unknown as Record<string, string>;
+    await assert.rejects(
+      writeSafetensors(path, [one()], metadata),
+      /metadata "epoch" is a number, expected a string/,
+    );
+    await assert.rejects(writeSafetensors(path, [one()], { k: '\udc00' }), /metadata "k" is not well-formed/);
+    assertUntouched();
+  });
+
+  it('passes on what a data function throws, as it is, leaving the previous file', async () => {
+    const failure = new Error('the device is gone');
+    const lazy = one({ name: 'later', data: () => Promise.reject(failure) });
+    await assert.rejects(writeSafetensors(path, [one(), lazy]), (error) => error === failure);
+    assertUntouched();
+  });
+
+  it('says how many bytes are needed when the disk fills up, leaving the previous file', async () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    let calls = 0;
+    const restore = await breakFileHandle('write', (original) => {
+      calls += 1;
+      return calls < 3 ? original() : Promise.reject(full);
+    });
+    try {
+      await assert.rejects(writeSafetensors(path, someEntries), (error) => {
+        assert.ok(error instanceof FileWriteError);
+        assert.equal(error.code, 'ERR_FILE');
+        assert.equal(error.path, path);
+        assert.equal(error.cause, full);
+        assert.match(
+          error.message,
+          /no space left \(ENOSPC\)\. \d{3} bytes \(\d+ B\) are needed.*previous file.*intact/,
+        );
+        return true;
+      });
+    } finally {
+      restore();
+    }
+    assertUntouched();
+  });
+
+  it('does not trust a file that could not be brought to the disk', async () => {
+    const broken = Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+    const restore = await breakFileHandle('sync', () => Promise.reject(broken));
+    try {
+      await assert.rejects(writeSafetensors(path, someEntries), { code: 'ERR_FILE', message: /EIO.*intact/ });
+    } finally {
+      restore();
+    }
+    assertUntouched();
+  });
+
+  it('goes on after a write that took only part of the bytes', async () => {
+    const restore = await breakFileHandle('write', (original, [bytes, offset, size]) =>
+      original([bytes, offset, Math.max(1, Math.floor((size as number) / 2))]),
+    );
+    try {
+      await writeSafetensors(path, someEntries);
+    } finally {
+      restore();
+    }
+    const whole = readFileSync(path);
+    await writeSafetensors(path, someEntries);
+    assert.deepEqual(readFileSync(path), whole);
+  });
+
+  it('names a folder that is not there', async () => {
+    const lost = join(folder, 'runs', 'model.safetensors');
+    await assert.rejects(writeSafetensors(lost, [one()]), {
+      name: 'FileWriteError [ERR_FILE]',
+      message: `${lost}: not written: there is no folder ${join(folder, 'runs')} (ENOENT). Create it first.`,
+    });
+  });
+
+  it('refuses a path that is a folder, leaving it empty', async () => {
+    const target = mkdtempSync(join(folder, 'taken-'));
+    await assert.rejects(writeSafetensors(target, [one()]), FileWriteError);
+    assert.deepEqual(readdirSync(folder).length, 2);
+    assert.deepEqual(readdirSync(target), []);
+  });
+
+  it('replaces what a symbolic link points to, and keeps the link', async () => {
+    const link = join(folder, 'latest.safetensors');
+    symlinkSync('model.safetensors', link);
+    await writeSafetensors(link, [one()]);
+    assert.deepEqual(Object.keys(await readAll(path)), ['fc8.bias']);
+    assert.equal(
+      readdirSync(folder, { withFileTypes: true }).filter((file) => file.isSymbolicLink()).length,
+      1,
+    );
+  });
+
+  it('keeps one whole file when two writers race', async () => {
+    const values = [1, 2, 3, 4];
+    const writers = values.map((value) =>
+      writeSafetensors(path, [one({ data: new Float32Array([value, value]) })]),
+    );
+    await Promise.all(writers);
+    const { 'fc8.bias': winner } = (await readAll(path)) as { 'fc8.bias': { data: Float32Array } };
+    assert.equal(winner.data[0], winner.data[1]);
+    assert.ok(values.includes(winner.data[0] ?? NaN));
+    assert.deepEqual(readdirSync(folder), ['model.safetensors']);
+    assert.ok(existsSync(path));
+  });
+});
+
+type Call = (options?: unknown[]) => Promise<unknown>;
+
+/** Puts `replacement` in the place of a method of every FileHandle; gives the function that takes it away. */
+async function breakFileHandle(
+  method: 'write' | 'sync',
+  replacement: (original: Call, options: unknown[]) => Promise<unknown>,
+): Promise<() => void> {
+  const probe = await open(tmpdir(), 'r');
+  const prototype = Object.getPrototypeOf(probe) as Record<
+    string,
+    (...options: unknown[]) => Promise<unknown>
+  >;
+  await probe.close();
+  const original = prototype[method];
+  assert.ok(original);
+  prototype[method] = function (this: FileHandle, ...options) {
+    return replacement((changed = options) => original.apply(this, changed), options);
+  };
+  return () => {
+    prototype[method] = original;
+  };
+}
