@@ -1,6 +1,8 @@
 // The public API, and nothing else.
 // Invariant: re-exports only.
 export * from './errors.js';
+export { formatBytes, formatCount, formatDuration, formatPercent } from './format.js';
+export { addonPath } from './native/addon.js';
 export * from './tensor/device.js';
 export * from './tensor/dtype.js';
 export * from './tensor/shape.js';

@@ -86,7 +86,10 @@ describe('uniformBelow', () => {
 describe('permutation', () => {
   it('holds every number once', () => {
     const order = permutation(1000, { seed: 5 });
-    assert.deepEqual([...order].sort((a, b) => a - b), [...Array(1000).keys()]);
+    assert.deepEqual(
+      [...order].sort((a, b) => a - b),
+      [...Array(1000).keys()],
+    );
     assert.equal(permutation(0, { seed: 5 }).length, 0);
   });
 

@@ -50,7 +50,10 @@ export async function readCifar10(dir: string, { split }: Cifar10Options): Promi
   for (const file of files) {
     for (let at = 0; at < file.length; at += RECORD, record++) {
       labels[record] = file[at]!;
-      interleave(file.subarray(at + 1, at + RECORD), images.subarray(record * PICTURE, (record + 1) * PICTURE));
+      interleave(
+        file.subarray(at + 1, at + RECORD),
+        images.subarray(record * PICTURE, (record + 1) * PICTURE),
+      );
     }
   }
   const names = FILES[split].flatMap((name, i) =>

@@ -15,6 +15,9 @@ const MOST_DEFAULT_WORKERS = 8;
 /** One picture in work and one waiting, so that a thread need not wait for the event loop between two. */
 const REQUESTS_PER_THREAD = 2;
 
+/** Long enough for the largest picture allowed on a slow machine; the codecs never end on some damaged files. */
+const DEFAULT_TIMEOUT_MS = 120_000;
+
 const WHAT = 'decoding';
 
 export interface DecodePoolOptions {
@@ -24,6 +27,8 @@ export interface DecodePoolOptions {
   readonly side?: number;
   /** Pictures of more pixels than this are refused. Default 64,000,000. */
   readonly maxPixels?: number;
+  /** A picture that takes longer than this fails, and its thread is replaced. Default 120,000 (two minutes). */
+  readonly timeoutMs?: number;
 }
 
 /** The pictures of one decode() call. */
@@ -47,6 +52,8 @@ interface Thread {
   readonly tasks: Task[];
   ready: boolean;
   error?: Error;
+  /** Runs while a picture is in work. */
+  watch?: NodeJS.Timeout;
 }
 
 /**
@@ -58,6 +65,7 @@ export class DecodePool {
   readonly workers: number;
   /** Side of the squares, in pixels. */
   readonly side: number;
+  readonly #timeoutMs: number;
   readonly #workerData: DecodeWorkerData;
   readonly #threads = new Set<Thread>();
   readonly #jobs = new Set<Job>();
@@ -67,14 +75,15 @@ export class DecodePool {
   /** @throws ArgumentError if an option is out of range */
   constructor(options: DecodePoolOptions = {}) {
     const { workers = Math.min(availableParallelism(), MOST_DEFAULT_WORKERS) } = options;
-    const { side = DEFAULT_SIDE, maxPixels = DEFAULT_MAX_PIXELS } = options;
-    for (const [name, value] of Object.entries({ workers, side, maxPixels })) {
+    const { side = DEFAULT_SIDE, maxPixels = DEFAULT_MAX_PIXELS, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    for (const [name, value] of Object.entries({ workers, side, maxPixels, timeoutMs })) {
       if (!Number.isInteger(value) || value < 1) {
         throw new ArgumentError(`${name} is ${value}, expected a positive integer`);
       }
     }
     this.workers = workers;
     this.side = side;
+    this.#timeoutMs = timeoutMs;
     this.#workerData = { side, maxPixels };
   }
 
@@ -116,6 +125,7 @@ export class DecodePool {
   async close(): Promise<void> {
     this.#closed = true;
     for (const job of this.#jobs) job.settle(new AbortedError('the decode pool was closed'));
+    for (const { watch } of this.#threads) clearTimeout(watch);
     await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
   }
 
@@ -124,9 +134,12 @@ export class DecodePool {
       const thread = this.#freeThread();
       if (!thread) return;
       const task = this.#queue.shift()!;
-      if (thread.tasks.length === 0) thread.worker.ref();
       thread.tasks.push(task);
       thread.worker.postMessage({ path: task.path } satisfies DecodeRequest);
+      if (thread.tasks.length === 1) {
+        thread.worker.ref();
+        this.#watchFirstTask(thread);
+      }
     }
   }
 
@@ -166,14 +179,35 @@ export class DecodePool {
       return;
     }
     const task = thread.tasks.shift()!;
+    this.#watchFirstTask(thread);
     finish(task, 'square' in reply ? reply.square : new DecodeError(task.path, reply.reason));
     this.#handOut();
     if (thread.tasks.length === 0) thread.worker.unref();
   }
 
+  /**
+   * Ends the thread if the picture it is at takes too long. The time is counted in two halves: a process that was
+   * stopped and goes on finds the first over, but the thread has the second to answer in.
+   */
+  #watchFirstTask(thread: Thread): void {
+    clearTimeout(thread.watch);
+    if (thread.tasks.length === 0) return;
+    const wait = (then: () => void): void => {
+      thread.watch = setTimeout(then, this.#timeoutMs / 2);
+      thread.watch.unref();
+    };
+    wait(() =>
+      wait(() => {
+        thread.error = new Error(`no result after ${this.#timeoutMs} ms`);
+        void thread.worker.terminate();
+      }),
+    );
+  }
+
   /** A crash costs the picture in work; those that waited behind it go to other threads, first in the queue. */
   #onExit(thread: Thread, code: number): void {
     this.#threads.delete(thread);
+    clearTimeout(thread.watch);
     if (this.#closed) return;
     const why = thread.error?.message ?? `exit code ${code}`;
     if (!thread.ready) {
@@ -182,7 +216,15 @@ export class DecodePool {
       return;
     }
     const culprit = thread.tasks.shift();
-    if (culprit) finish(culprit, new DecodeError(culprit.path, `the decoder crashed on it (${why})`));
+    if (culprit) {
+      finish(
+        culprit,
+        new DecodeError(
+          culprit.path,
+          `the decoder was lost on it (${why}); the file is damaged or too large`,
+        ),
+      );
+    }
     this.#queue.unshift(...thread.tasks.filter((task) => !task.job.settled));
     this.#handOut();
   }

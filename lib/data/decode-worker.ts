@@ -33,7 +33,8 @@ async function answer({ path }: DecodeRequest, { side, maxPixels }: DecodeWorker
 
 /** Codecs print about odd files, which would stand in the midst of the program's output. */
 function silenceCodecs(): void {
-  for (const method of ['log', 'info', 'warn', 'error'] as const) console[method] = () => {};
+  const nothing = (): void => {};
+  Object.assign(console, { log: nothing, info: nothing, warn: nothing, error: nothing });
 }
 
 if (parentPort) {

@@ -36,7 +36,8 @@ export async function decodeFile(path: string, options: DecodeOptions = {}): Pro
 }
 
 /**
- * Decodes a picture from memory. See {@link decodeFile} for what is understood.
+ * Decodes a picture from memory, in the thread that calls: see `DecodePool` for many pictures, or for files that may be
+ * damaged on purpose. See {@link decodeFile} for what is understood.
  * @param bytes        the whole file; left as it is
  * @param options.name what errors call it; default 'picture'
  * @throws DecodeError if the bytes are empty, truncated, damaged, no picture, of an unsupported format, or larger than
@@ -67,7 +68,10 @@ function checkedHeader(bytes: Uint8Array, name: string, maxPixels: number): Pict
   }
   const { format, width, height } = header;
   if (width <= 0 || height <= 0) {
-    throw new DecodeError(name, `the ${format} header gives a size of ${width} x ${height}: the file is damaged`);
+    throw new DecodeError(
+      name,
+      `the ${format} header gives a size of ${width} x ${height}: the file is damaged`,
+    );
   }
   if (width * height > maxPixels) {
     throw new DecodeError(
@@ -89,7 +93,9 @@ async function decodePayload(header: PictureHeader, maxPixels: number): Promise<
     },
   });
   if (bitmap.width !== header.width || bitmap.height !== header.height) {
-    throw new Error(`decoded to ${bitmap.width} x ${bitmap.height} instead of ${header.width} x ${header.height}`);
+    throw new Error(
+      `decoded to ${bitmap.width} x ${bitmap.height} instead of ${header.width} x ${header.height}`,
+    );
   }
   return bitmap;
 }
@@ -111,7 +117,9 @@ function hasEndOfImage(bytes: Uint8Array): boolean {
 
 function readFailure(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return 'there is no such file; was it moved or deleted since the folder was scanned?';
+  if (code === 'ENOENT') {
+    return 'there is no such file';
+  }
   if (code === 'EISDIR') return 'it is a folder, not a file';
   if (code === 'EACCES' || code === 'EPERM') return 'it may not be read: check its permissions';
   return `it cannot be read (${(error as Error).message})`;

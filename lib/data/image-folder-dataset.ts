@@ -52,7 +52,9 @@ export class ImageFolderDataset implements ImageDataset {
     if (!(cacheBytes >= 0)) throw new ArgumentError(`cacheBytes is ${cacheBytes}, expected 0 or more bytes`);
     const given = Object.entries(poolOptions).filter(([, value]) => value !== undefined);
     if (pool && given.length > 0) {
-      throw new ArgumentError(`${given.map(([name]) => name).join(', ')} cannot be set: the pool has its own`);
+      throw new ArgumentError(
+        `${given.map(([name]) => name).join(', ')} cannot be set: the pool has its own`,
+      );
     }
     if (files.paths.length === 0) throw new DataError('there are no picture files; give at least one');
     this.classNames = files.classNames;
@@ -90,7 +92,10 @@ export class ImageFolderDataset implements ImageDataset {
   async read(indices: readonly number[], out: Uint8Array, signal?: AbortSignal): Promise<boolean[]> {
     if (this.#closed) throw new DisposedError('the dataset is closed; make a new one');
     checkReadRequest(this, indices, out);
-    const fresh = await this.#decode(indices.filter((index) => !this.#isKnown(index)), signal);
+    const fresh = await this.#decode(
+      indices.filter((index) => !this.#isKnown(index)),
+      signal,
+    );
     if (this.#closed) throw new AbortedError('reading pictures was aborted: the dataset was closed');
     const bytes = this.side * this.side * 3;
     return indices.map((index, position) => {
@@ -112,7 +117,10 @@ export class ImageFolderDataset implements ImageDataset {
   }
 
   /** Decodes pictures, keeps what the cache has room for, records what failed, and returns the rest. */
-  async #decode(indices: readonly number[], signal: AbortSignal | undefined): Promise<Map<number, Uint8Array>> {
+  async #decode(
+    indices: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<Map<number, Uint8Array>> {
     const wanted = [...new Set(indices)];
     const results = await this.#pool.decode(
       wanted.map((index) => this.#paths[index]!),

@@ -22,7 +22,8 @@ const VALIDATION = ['val', 'validation'];
 const TEST = 'test';
 const SPLITS = [TRAIN, ...VALIDATION, TEST];
 
-const LAYOUT = 'expected DIR/<class>/<picture>, or DIR/train/<class>/<picture> with DIR/val/<class>/<picture>';
+const LAYOUT =
+  'expected DIR/<class>/<picture>, or DIR/train/<class>/<picture> with DIR/val/<class>/<picture>';
 const ENDINGS = PICTURE_EXTENSIONS.map((extension) => extension.slice(1)).join(', ');
 
 /**
@@ -73,7 +74,9 @@ export async function scanClasses(dir: string): Promise<LabelledFiles> {
     throw new DataError(`${dir}: no pictures (${ENDINGS}) were found${inAddition(others)}; ${LAYOUT}`);
   }
   if (classNames.length === 1) {
-    throw new DataError(`${dir}: there is one class only, ${classNames[0]}; training needs two or more. ${LAYOUT}`);
+    throw new DataError(
+      `${dir}: there is one class only, ${classNames[0]}; training needs two or more. ${LAYOUT}`,
+    );
   }
   const empty = classNames.filter((_, label) => found[label]!.pictures.length === 0);
   if (empty.length > 0) {
@@ -97,7 +100,11 @@ async function splitsAmong(dir: string, { folders }: FolderEntries): Promise<str
 }
 
 /** A lone train/ among other folders may be a class that is called so. With val/ or test/ beside it, it is a split. */
-async function checkNothingBeside(dir: string, entries: FolderEntries, splits: readonly string[]): Promise<void> {
+async function checkNothingBeside(
+  dir: string,
+  entries: FolderEntries,
+  splits: readonly string[],
+): Promise<void> {
   if (splits.length > 1) return;
   const beside: string[] = [];
   for (const name of entries.folders.filter((folder) => !splits.includes(folder))) {

@@ -30,7 +30,9 @@ export class InMemoryDataset implements ImageDataset {
 
   /** @throws DataError if sizes, labels or names do not agree with each other */
   constructor({ images, labels, classNames, side, names }: InMemoryDatasetOptions) {
-    if (!Number.isInteger(side) || side < 1) throw new ArgumentError(`side is ${side}, expected a positive integer`);
+    if (!Number.isInteger(side) || side < 1) {
+      throw new ArgumentError(`side is ${side}, expected a positive integer`);
+    }
     const expectedBytes = labels.length * side * side * 3;
     if (images.length !== expectedBytes) {
       throw new DataError(
@@ -77,7 +79,9 @@ function checkedLabels(labels: ArrayLike<number>, classes: number): Int32Array {
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;
     if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new DataError(`label ${i} is ${label}, expected an integer from 0 to ${classes - 1} (${classes} class names)`);
+      throw new DataError(
+        `label ${i} is ${label}, expected an integer from 0 to ${classes - 1} (${classes} class names)`,
+      );
     }
   }
   return Int32Array.from(labels);

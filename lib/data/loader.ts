@@ -46,7 +46,10 @@ export function batchesPerEpoch(
  * @throws ArgumentError at once, if an option is out of range
  * @throws AbortedError from the iterator, if the signal is aborted; whatever dataset.read() rejects with
  */
-export function loadBatches(dataset: ImageDataset, options: LoaderOptions): AsyncIterableIterator<ImageBatch> {
+export function loadBatches(
+  dataset: ImageDataset,
+  options: LoaderOptions,
+): AsyncIterableIterator<ImageBatch> {
   checkInteger('batchSize', options.batchSize, 1);
   checkInteger('epoch', options.epoch, 0);
   checkInteger('prefetch', options.prefetch ?? 2, 0);
@@ -65,7 +68,10 @@ interface Chunk {
 }
 
 /** Turns chunks into batches. While nothing fails, a chunk is a batch and no picture is copied. */
-async function* assembleBatches(dataset: ImageDataset, options: LoaderOptions): AsyncGenerator<ImageBatch, undefined> {
+async function* assembleBatches(
+  dataset: ImageDataset,
+  options: LoaderOptions,
+): AsyncGenerator<ImageBatch, undefined> {
   const { batchSize, dropLast = false } = options;
   let filling = new PartialBatch(batchSize, dataset.side);
   for await (const chunk of readChunks(dataset, options)) {
@@ -94,7 +100,7 @@ async function* readChunks(dataset: ImageDataset, options: LoaderOptions): Async
   signal?.addEventListener('abort', onAbort, { once: true });
   const ahead: Promise<Chunk>[] = [];
   try {
-    for (let next = 0; next < order.length || ahead.length > 0; ) {
+    for (let next = 0; next < order.length || ahead.length > 0;) {
       throwIfAborted(signal, WHAT);
       for (; next < order.length && ahead.length <= prefetch; next += batchSize) {
         const chunk = readChunk(dataset, [...order.subarray(next, next + batchSize)], stop.signal);
@@ -115,7 +121,11 @@ async function* readChunks(dataset: ImageDataset, options: LoaderOptions): Async
   }
 }
 
-async function readChunk(dataset: ImageDataset, indices: readonly number[], signal: AbortSignal): Promise<Chunk> {
+async function readChunk(
+  dataset: ImageDataset,
+  indices: readonly number[],
+  signal: AbortSignal,
+): Promise<Chunk> {
   const images = new Uint8Array(indices.length * dataset.side * dataset.side * 3);
   return { indices, images, readable: await dataset.read(indices, images, signal) };
 }

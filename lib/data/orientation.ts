@@ -15,16 +15,17 @@ export interface RgbaImage {
  * The EXIF orientations 1..8 (EXIF 2.32, tag 0x0112): upright pixel (x, y) is stored pixel (x, y), after the axes
  * were swapped if `swap`, then counted from the right if `flipX` and from the bottom if `flipY`.
  */
-const ORIENTATIONS: readonly { readonly swap: boolean; readonly flipX: boolean; readonly flipY: boolean }[] = [
-  { swap: false, flipX: false, flipY: false },
-  { swap: false, flipX: true, flipY: false },
-  { swap: false, flipX: true, flipY: true },
-  { swap: false, flipX: false, flipY: true },
-  { swap: true, flipX: false, flipY: false },
-  { swap: true, flipX: false, flipY: true },
-  { swap: true, flipX: true, flipY: true },
-  { swap: true, flipX: true, flipY: false },
-];
+const ORIENTATIONS: readonly { readonly swap: boolean; readonly flipX: boolean; readonly flipY: boolean }[] =
+  [
+    { swap: false, flipX: false, flipY: false },
+    { swap: false, flipX: true, flipY: false },
+    { swap: false, flipX: true, flipY: true },
+    { swap: false, flipX: false, flipY: true },
+    { swap: true, flipX: false, flipY: false },
+    { swap: true, flipX: false, flipY: true },
+    { swap: true, flipX: true, flipY: true },
+    { swap: true, flipX: true, flipY: false },
+  ];
 
 /**
  * Composites over white and applies an EXIF orientation.

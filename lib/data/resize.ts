@@ -136,18 +136,13 @@ function resampleRows(
   const side = starts.length;
   const rowLength = side * 3;
   const out = new Uint8Array(side * rowLength);
-  const sums = new Float32Array(rowLength);
   for (let y = 0; y < side; y++) {
-    sums.fill(0.5); // rounds half up when truncated
-    for (let k = 0; k < taps; k++) {
-      const weight = weights[y * taps + k]!;
-      if (weight === 0) continue;
-      const from = (starts[y]! + k - firstRow) * rowLength;
-      for (let x = 0; x < rowLength; x++) sums[x]! += weight * narrow[from + x]!;
-    }
     const to = y * rowLength;
+    const rowsFrom = (starts[y]! - firstRow) * rowLength;
     for (let x = 0; x < rowLength; x++) {
-      const sum = sums[x]!;
+      let sum = 0.5; // rounds half up when truncated
+      let from = rowsFrom + x;
+      for (let k = y * taps; k < (y + 1) * taps; k++, from += rowLength) sum += weights[k]! * narrow[from]!;
       out[to + x] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
     }
   }

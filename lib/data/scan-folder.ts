@@ -6,7 +6,15 @@ import { extname, join } from 'node:path';
 import { DataError } from '../errors.js';
 
 /** Endings of picture files, in lower case. */
-export const PICTURE_EXTENSIONS: readonly string[] = ['.jpg', '.jpeg', '.png', '.bmp', '.gif', '.tif', '.tiff'];
+export const PICTURE_EXTENSIONS: readonly string[] = [
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.bmp',
+  '.gif',
+  '.tif',
+  '.tiff',
+];
 
 /** What stands in one folder; hidden entries (names that begin with a dot) are left out. All sorted by code units. */
 export interface FolderEntries {
@@ -39,7 +47,9 @@ export async function listFolder(folder: string): Promise<FolderEntries> {
   const others: string[] = [];
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
-    const isFolder = entry.isSymbolicLink() ? await leadsToFolder(join(folder, entry.name)) : entry.isDirectory();
+    const isFolder = entry.isSymbolicLink()
+      ? await leadsToFolder(join(folder, entry.name))
+      : entry.isDirectory();
     if (isFolder) folders.push(entry.name);
     else if (isPictureName(entry.name)) pictures.push(entry.name);
     else others.push(entry.name);
@@ -80,7 +90,9 @@ async function leadsToFolder(path: string): Promise<boolean> {
 
 function folderProblem(folder: string, error: NodeJS.ErrnoException): string {
   if (error.code === 'ENOENT') return `${folder}: there is no such folder; check the path`;
-  if (error.code === 'ENOTDIR') return `${folder}: it is a file; give the folder that holds one folder a class`;
+  if (error.code === 'ENOTDIR') {
+    return `${folder}: it is a file; give the folder that holds one folder a class`;
+  }
   if (error.code === 'EACCES' || error.code === 'EPERM') {
     return `${folder}: the folder may not be read; check its permissions`;
   }

@@ -94,7 +94,7 @@ export class Parameter implements Disposable {
         `${this.name} is ${formatShape(this.shape)}; a value of ${formatShape(value.shape)} does not fit.`,
       );
     }
-    this.#value?.dispose();
+    if (value !== this.#value) this.#value?.dispose();
     this.#value = value;
   }
 

@@ -1,13 +1,20 @@
 // Models as files: weights in safetensors, with everything a prediction needs in the metadata.
 // Invariant: a file that does not fit is refused as a whole, before anything of the model changes.
 import { ArgumentError, FileFormatError } from '../errors.js';
-import { openSafetensors, writeSafetensors, type SafetensorsEntry, type SafetensorsFile } from '../io/safetensors.js';
+import {
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+} from '../io/safetensors.js';
+import type { Parameter } from '../layers/index.js';
 import type { Device } from '../tensor/device.js';
 import { formatShape, sameShape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { alexnet, type AlexNetOptions } from './alexnet.js';
 import { cifarNet, type CifarNetOptions } from './cifar.js';
 import { Model, type Architecture } from './model.js';
-import { Preprocessing } from './preprocessing.js';
+import { Preprocessing, type PreprocessingOptions } from './preprocessing.js';
 
 const FORMAT = 'alexnet.model.v1';
 const MEAN = 'preprocessing.mean';
@@ -37,7 +44,12 @@ export async function saveModel(
   const { preprocessing } = model;
   if (preprocessing) {
     const { side, mean } = preprocessing.options;
-    entries.push({ name: MEAN, dtype: 'float32', shape: mean.length === 3 ? [3] : [side, side, 3], data: mean });
+    entries.push({
+      name: MEAN,
+      dtype: 'float32',
+      shape: mean.length === 3 ? [3] : [side, side, 3],
+      data: mean,
+    });
   }
   await writeSafetensors(path, entries, {
     format: FORMAT,
@@ -59,7 +71,7 @@ function describe({ options }: Preprocessing): Record<string, unknown> {
  */
 export async function loadModel(path: string, options: { readonly device: Device }): Promise<Model> {
   await using file = await openSafetensors(path);
-  const architecture = metadataOf(file, 'architecture') as Architecture;
+  const architecture = architectureOf(file);
   const build = Object.hasOwn(builders, architecture.builder) ? builders[architecture.builder] : undefined;
   if (!build) {
     throw new FileFormatError(
@@ -72,22 +84,37 @@ export async function loadModel(path: string, options: { readonly device: Device
   try {
     model = build(architecture.options as never);
   } catch (cause) {
-    throw new FileFormatError(path, `its architecture cannot be built: ${(cause as Error).message}`, { cause });
+    throw new FileFormatError(path, `its architecture cannot be built: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   await load(model, file, options.device);
   return model;
+}
+
+function architectureOf(file: SafetensorsFile): Architecture {
+  const found = metadataOf(file, 'architecture');
+  if (!isRecord(found) || typeof found['builder'] !== 'string' || !isRecord(found['options'])) {
+    throw new FileFormatError(file.path, "its metadata 'architecture' names no builder and its options.");
+  }
+  return { builder: found['builder'], options: found['options'] };
 }
 
 /**
  * Loads a file's weights, classes and preprocessing into a model of the same architecture.
  * @throws FileFormatError if a parameter is missing or has another shape
  */
-export async function loadWeights(model: Model, path: string, options: { readonly device: Device }): Promise<void> {
+export async function loadWeights(
+  model: Model,
+  path: string,
+  options: { readonly device: Device },
+): Promise<void> {
   await using file = await openSafetensors(path);
   await load(model, file, options.device);
 }
 
 async function load(model: Model, file: SafetensorsFile, device: Device): Promise<void> {
+  const classNames = metadataOf(file, 'classNames');
   const shapes = new Map(file.entries.map(({ name, dtype, shape }) => [name, { dtype, shape }]));
   for (const { name, shape } of model.network.parameters) {
     const found = shapes.get(name);
@@ -96,31 +123,49 @@ async function load(model: Model, file: SafetensorsFile, device: Device): Promis
       throw new FileFormatError(file.path, `${there}; the model needs float32 ${formatShape(shape)}.`);
     }
   }
-  const classNames = metadataOf(file, 'classNames');
   if (!isStrings(classNames) || classNames.length !== model.classes) {
     throw new FileFormatError(file.path, `does not name the model's ${model.classes} classes.`);
   }
   const preprocessing = await readPreprocessing(file);
-  for (const parameter of model.network.parameters) {
-    const values = (await file.read(parameter.name)) as Float32Array;
-    parameter.assign(device.tensor(values, { shape: parameter.shape }));
+  const values = await upload(file, model.network.parameters, device);
+  for (const [i, parameter] of model.network.parameters.entries()) {
+    parameter.assign(values[i] as Tensor<'float32'>);
   }
   model.attach(device);
   model.classNames = classNames;
   model.preprocessing = preprocessing;
 }
 
+/** Values of all parameters, on the device for certain. */
+async function upload(
+  file: SafetensorsFile,
+  parameters: readonly Parameter[],
+  device: Device,
+): Promise<Tensor<'float32'>[]> {
+  const tensors: Tensor<'float32'>[] = [];
+  try {
+    for (const { name, shape } of parameters) {
+      const values = (await file.read(name)) as Float32Array;
+      tensors.push(device.tensor(values, { shape }));
+    }
+    await device.synchronize();
+    return tensors;
+  } catch (error) {
+    for (const tensor of tensors) tensor.dispose();
+    throw error;
+  }
+}
+
 async function readPreprocessing(file: SafetensorsFile): Promise<Preprocessing | undefined> {
   if (file.metadata['preprocessing'] === undefined) return undefined;
-  const found = metadataOf(file, 'preprocessing') as { side: number; crop: number; std: [number, number, number] };
-  const { side, crop, std } = found;
-  const sane = [side, crop].every((n) => Number.isInteger(n) && n > 0 && n <= 65_536);
-  if (!sane || !Array.isArray(std) || std.length !== 3 || !std.every((s) => s > 0)) {
+  const found = metadataOf(file, 'preprocessing');
+  const { side, crop, std } = (isRecord(found) ? found : {}) as Partial<PreprocessingOptions>;
+  if (!isSide(side) || !isSide(crop) || !Array.isArray(std) || std.length !== 3 || !std.every((s) => s > 0)) {
     throw new FileFormatError(file.path, 'its preprocessing is damaged.');
   }
   const mean = (await file.read(MEAN)) as Float32Array;
   try {
-    return new Preprocessing({ side, crop, std, mean });
+    return new Preprocessing({ side, crop, std: std as [number, number, number], mean });
   } catch (cause) {
     if (cause instanceof ArgumentError) throw new FileFormatError(file.path, cause.message, { cause });
     throw cause;
@@ -129,13 +174,25 @@ async function readPreprocessing(file: SafetensorsFile): Promise<Preprocessing |
 
 function metadataOf(file: SafetensorsFile, key: string): unknown {
   if (file.metadata['format'] !== FORMAT) {
-    throw new FileFormatError(file.path, `is a safetensors file, but not a model of this package (${FORMAT}).`);
+    throw new FileFormatError(
+      file.path,
+      `is a safetensors file, but not a model of this package (${FORMAT}).`,
+    );
   }
   try {
     return JSON.parse(file.metadata[key] ?? '') as unknown;
   } catch (cause) {
     throw new FileFormatError(file.path, `its metadata '${key}' is missing or damaged.`, { cause });
   }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A number of pixels that pictures can have. */
+function isSide(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) <= 65_536;
 }
 
 function isStrings(value: unknown): value is string[] {

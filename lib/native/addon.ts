@@ -75,15 +75,30 @@ export interface Addon {
 /** The folder of this package, where `build` and `prebuilds` are. */
 export const packageDirectory = fileURLToPath(new URL('../../../', import.meta.url));
 
+interface NodeGypBuild {
+  (directory: string): Addon;
+  resolve(directory: string): string;
+}
+
 let loaded: Addon | undefined;
 
 /** @throws AddonError if there is no binary for this platform, or it does not load. */
 export function loadAddon(): Addon {
-  if (loaded) return loaded;
-  const require = createRequire(import.meta.url);
+  loaded ??= explained((nodeGypBuild) => nodeGypBuild(packageDirectory));
+  return loaded;
+}
+
+/**
+ * The path of the native addon's binary, for reports; it is not loaded.
+ * @throws AddonError if there is none for this platform
+ */
+export function addonPath(): string {
+  return explained((nodeGypBuild) => nodeGypBuild.resolve(packageDirectory));
+}
+
+function explained<T>(work: (nodeGypBuild: NodeGypBuild) => T): T {
   try {
-    const nodeGypBuild = require('node-gyp-build') as (directory: string) => Addon;
-    loaded = nodeGypBuild(packageDirectory);
+    return work(createRequire(import.meta.url)('node-gyp-build') as NodeGypBuild);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new AddonError(
@@ -93,5 +108,4 @@ export function loadAddon(): Addon {
       { cause },
     );
   }
-  return loaded;
 }

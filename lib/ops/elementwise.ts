@@ -1,25 +1,37 @@
 // Fills, casts, reshapes, elementwise arithmetic and full reductions.
 // Invariant: inputs are left alone; the caller owns what is returned.
-import { ShapeError } from '../errors.js';
+import { ArgumentError, ShapeError } from '../errors.js';
 import type { Device } from '../tensor/device.js';
 import type { DType } from '../tensor/dtype.js';
 import { checkShape, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run1 } from './run.js';
 
-/** A tensor of one value. dtype float32 (default), int32 or uint8. */
+const integerRanges: { readonly [D in DType]?: readonly [low: number, high: number] } = {
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint8: [0, 255],
+};
+
+/**
+ * A tensor of one value. dtype float32 (default), int32 or uint8.
+ * @throws ArgumentError for a value that an integer type does not have
+ */
 export function fill<const S extends Shape, D extends 'float32' | 'int32' | 'uint8' = 'float32'>(
   device: Device,
   options: { readonly shape: S; readonly value: number; readonly dtype?: D; readonly label?: string },
 ): Tensor<D, S> {
   const { shape, value, dtype = 'float32', label } = options;
   checkShape(shape, label ?? 'fill');
+  const [low, high] = integerRanges[dtype] ?? [];
+  if (low !== undefined && high !== undefined && !(Number.isInteger(value) && value >= low && value <= high)) {
+    throw new ArgumentError(`${label ?? 'fill'}: ${value} is no ${dtype}, an integer from ${low} to ${high}.`);
+  }
   return run1('fill', { device, attributes: { value }, result: { dtype, shape }, label }) as Tensor<D, S>;
 }
 
 /**
  * Converts elements. To bfloat16 and float16 rounds to nearest even; to int32 and uint8 rounds to nearest even and
- * saturates, NaN becomes 0.
+ * saturates, NaN becomes 0. An int32 becomes a float32 on its way to other types.
  */
 export function cast<S extends Shape, D extends DType>(
   x: Tensor<DType, S>,

@@ -63,11 +63,21 @@ export function asGiven(context: Context): OutputSpec[] {
   return [given(context)];
 }
 
+function expectValues(context: Context, name: string): void {
+  if (input(context, name).dtype === 'opaque') {
+    throw new DTypeError(
+      `${context.label}: ${name} is the state that an op saves for its backward op; it can only be given to that.`,
+    );
+  }
+}
+
 export function castLike(context: Context): OutputSpec[] {
+  expectValues(context, 'x');
   return [{ dtype: given(context).dtype, shape: input(context, 'x').shape }];
 }
 
 export function reshape(context: Context): OutputSpec[] {
+  expectValues(context, 'x');
   const { dtype, shape } = input(context, 'x');
   const target = given(context).shape;
   if (elementCount(shape) !== elementCount(target)) {
@@ -246,6 +256,9 @@ export function lrn(context: Context): OutputSpec[] {
   }
   if (!(k > 0) || !(beta > 0)) {
     throw new ShapeError(`${context.label}: k is ${k} and beta ${beta}; both must be positive.`);
+  }
+  if (!Number.isInteger(channelGroups) || channelGroups < 1) {
+    throw new ShapeError(`${context.label}: channelGroups is ${channelGroups}, expected a positive integer.`);
   }
   if ((x[1] ?? 0) % channelGroups !== 0) {
     throw new ShapeError(

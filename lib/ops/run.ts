@@ -60,7 +60,7 @@ export function compareTables(native: readonly { name: string; signature: string
   const differences: string[] = [];
   const nativeNames = new Set(native.map(({ name }) => name));
   for (const { name, signature } of native) {
-    const definition: OpDefinition | undefined = (table as Record<string, OpDefinition>)[name];
+    const definition = Object.hasOwn(table, name) ? table[name as OpName] : undefined;
     if (!definition) differences.push(`op '${name}' is unknown here`);
     else if (signatureOf(definition) !== signature) {
       differences.push(`op '${name}' is '${signatureOf(definition)}' here and '${signature}' there`);

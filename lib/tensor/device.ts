@@ -6,6 +6,7 @@ import {
   ArgumentError,
   DeviceError,
   DisposedError,
+  DTypeError,
   NativeError,
   ShapeError,
 } from '../errors.js';
@@ -172,6 +173,8 @@ export class Device implements Disposable {
     this.#scopes.pop();
     if (result instanceof Promise) {
       for (const tensor of made) tensor.dispose();
+      // It fails where it goes on with those tensors, and nobody waits for it.
+      result.catch(() => {});
       throw new ArgumentError('device.scope: the function is asynchronous; declare its tensors with `using` instead.');
     }
     const kept = tensorsIn(result);
@@ -241,6 +244,9 @@ export class Device implements Disposable {
 
   /** @internal */
   async download<D extends DType>(tensor: Tensor<D>): Promise<ArrayOf<D>> {
+    if ((tensor.dtype as NativeDType) === 'opaque') {
+      throw new DTypeError('The state that an op saves for its backward op has no values to read.');
+    }
     const target = makeArray(tensor.dtype, tensor.size);
     await this.#awaiting(loadAddon().download(this.#open(), tensor.handle, target));
     return target;
@@ -289,7 +295,7 @@ export class Device implements Disposable {
 }
 
 function tensorsIn(value: unknown): Set<Tensor> {
-  if (value instanceof Tensor) return new Set([value]);
+  if (value instanceof Tensor) return new Set([value as Tensor]);
   if (Array.isArray(value)) return new Set(value.flatMap((item) => [...tensorsIn(item)]));
   if (value !== null && typeof value === 'object') {
     return new Set(Object.values(value).filter((item): item is Tensor => item instanceof Tensor));

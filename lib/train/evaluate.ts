@@ -1,7 +1,7 @@
 // Loss and accuracies of a model over a dataset.
 // Invariant: centre crops, no dropout, every picture once; the model is not changed.
 import { DataError, ArgumentError } from '../errors.js';
-import { loadBatches, type ImageDataset } from '../data/index.js';
+import { loadBatches, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { CrossEntropyLoss, type Loss } from '../layers/index.js';
 import type { Model } from '../models/index.js';
 import type { Metrics } from './events.js';
@@ -15,6 +15,18 @@ export interface EvaluateOptions {
   readonly loss?: Loss;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: { readonly imagesDone: number; readonly images: number }) => void;
+  /** Told of every picture of a batch, for accuracies of classes and the like. */
+  readonly onBatch?: (batch: EvaluatedBatch) => void;
+}
+
+/** What became of each picture of a batch. */
+export interface EvaluatedBatch {
+  /** [n], indices into the dataset. */
+  readonly indices: Int32Array;
+  /** [n], class indices. */
+  readonly labels: Int32Array;
+  /** [n], how many classes scored higher than the picture's own; 0: it was recognised. */
+  readonly ranks: Int32Array;
 }
 
 /**
@@ -27,11 +39,16 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Metrics> {
   checkClasses(model, dataset);
-  const parts = { model, preprocessing: preprocessingFor(model, dataset), loss: options.loss ?? new CrossEntropyLoss() };
+  const parts = {
+    model,
+    preprocessing: preprocessingFor(model, dataset),
+    loss: options.loss ?? new CrossEntropyLoss(),
+  };
   const meter = new MetricsMeter();
   let imagesDone = 0;
-  for await (const result of results(parts, dataset, options)) {
+  for await (const { result, batch } of results(parts, dataset, options)) {
     meter.add(result);
+    options.onBatch?.({ indices: batch.indices, labels: batch.labels, ranks: result.ranks });
     imagesDone += result.images;
     options.onProgress?.({ imagesDone, images: dataset.length });
   }
@@ -48,13 +65,13 @@ export async function evaluate(
 async function* results(parts: StepParts, dataset: ImageDataset, options: EvaluateOptions) {
   const crop = { crop: parts.preprocessing.options.crop, mode: 'centre' } as const;
   const { batchSize = 128, signal } = options;
-  let pending: PendingBatch | undefined;
+  let ahead: { readonly pending: PendingBatch; readonly batch: ImageBatch } | undefined;
   for await (const batch of loadBatches(dataset, { batchSize, seed: 0, epoch: 0, crop, signal })) {
-    const next = submitEvaluation(parts, batch);
-    if (pending) yield pending.read();
-    pending = next;
+    const next = { pending: submitEvaluation(parts, batch), batch };
+    if (ahead) yield { result: await ahead.pending.read(), batch: ahead.batch };
+    ahead = next;
   }
-  if (pending) yield pending.read();
+  if (ahead) yield { result: await ahead.pending.read(), batch: ahead.batch };
 }
 
 /** @throws DataError if the dataset's classes are not the model's, in number and name */

@@ -7,6 +7,7 @@ import type {
   EpochEvent,
   LearningRateEvent,
   Metrics,
+  PreparingEvent,
   SavedEvent,
   StepEvent,
   TrainingEvent,
@@ -109,6 +110,8 @@ class Display implements Progress {
       case 'step':
         this.#recent.add(event);
         return this.#showState(event.type, () => stepParts(event, this.#recent, this.#style));
+      case 'preparing':
+        return this.#showState(event.type, () => preparingParts(event));
       case 'validation-progress':
         return this.#showState(event.type, () => validationParts(event));
       case 'epoch':
@@ -212,6 +215,10 @@ function stepParts(event: StepEvent, recent: RecentSteps, style: Style): LinePar
     unit: 'step',
     facts,
   };
+}
+
+function preparingParts(event: PreparingEvent): LineParts {
+  return { title: 'mean picture', done: event.imagesDone, total: event.images, unit: 'image', facts: [] };
 }
 
 function validationParts(event: ValidationProgressEvent): LineParts {

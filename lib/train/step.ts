@@ -15,6 +15,8 @@ export interface BatchResult {
   /** Pictures whose class scored highest; among the five highest. */
   readonly top1: number;
   readonly top5: number;
+  /** [images], how many classes scored higher than the picture's own; 0: none. */
+  readonly ranks: Int32Array;
 }
 
 /** Results that are still being computed. */
@@ -32,10 +34,11 @@ export class PendingBatch implements Disposable {
 
   /** Waits for the device. @throws NativeError */
   async read(): Promise<BatchResult> {
-    using _ = this;
-    const [loss, ranks] = await Promise.all([this.#loss.item(), this.#ranks.data()]);
+    using lossTensor = this.#loss;
+    using rankTensor = this.#ranks;
+    const [loss, ranks] = await Promise.all([lossTensor.item(), rankTensor.data()]);
     const within = (k: number) => ranks.reduce((count, rank) => count + (rank < k ? 1 : 0), 0);
-    return { images: this.images, loss, top1: within(1), top5: within(5) };
+    return { images: this.images, loss, top1: within(1), top5: within(5), ranks };
   }
 
   [Symbol.dispose](): void {

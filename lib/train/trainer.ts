@@ -1,6 +1,6 @@
 // The training loop: epochs of steps, a validation after each, the best weights kept.
 // Invariant: a run is a pure function of data, options and seed; the device is never waited for while it could work.
-import { AbortedError, ArgumentError } from '../errors.js';
+import { AbortedError, ArgumentError, DataError } from '../errors.js';
 import {
   batchesPerEpoch,
   computeMean,
@@ -113,8 +113,8 @@ class TrainingRun {
   readonly #data: TrainingData;
   readonly #signal: AbortSignal;
   readonly #epochs: number;
-  readonly #batchSize: number;
-  readonly #stepsPerEpoch: number;
+  #batchSize = 0;
+  #stepsPerEpoch = 0;
   readonly #seed: number;
   readonly #loss: Loss;
   readonly #optimizer: SGD;
@@ -137,8 +137,7 @@ class TrainingRun {
     this.#data = data;
     this.#signal = signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
     this.#epochs = options.epochs ?? 90;
-    this.#batchSize = Math.min(options.batchSize ?? 128, data.train.length);
-    this.#stepsPerEpoch = batchesPerEpoch(data.train.length, { batchSize: this.#batchSize, dropLast: true });
+    this.#planSteps();
     this.#seed = options.seed ?? 0;
     this.#loss = options.loss ?? new CrossEntropyLoss();
     this.#optimizer = new SGD(model.network.parameters, {
@@ -153,6 +152,14 @@ class TrainingRun {
       giveUpAfterSteps: options.deadStartSteps ?? 2000,
     });
     this.#folder = options.out === undefined ? undefined : new RunFolder(options.out);
+  }
+
+  /** Pictures that are known to be unreadable make no batches: without them a batch may be larger than what is left. */
+  #planSteps(): void {
+    const { train } = this.#data;
+    const readable = Math.max(1, train.length - train.failures.length);
+    this.#batchSize = Math.min(this.#options.batchSize ?? 128, readable);
+    this.#stepsPerEpoch = batchesPerEpoch(readable, { batchSize: this.#batchSize, dropLast: true });
   }
 
   dispose(): void {
@@ -211,6 +218,8 @@ class TrainingRun {
       mean: kind === 'image' ? mean.image : mean.colour,
       std,
     });
+    // Every picture was read for the mean.
+    this.#planSteps();
     yield* this.#newFailures();
   }
 
@@ -219,10 +228,16 @@ class TrainingRun {
     const meter = new MetricsMeter();
     this.#pace.restart(began);
     yield* this.#trainEpoch(epoch, meter);
+    if (meter.value.images === 0) {
+      throw new DataError(
+        `Epoch ${epoch} had no step: so many pictures cannot be read that they do not fill a batch of ` +
+          `${this.#batchSize}. Take a smaller batch, or replace them.`,
+      );
+    }
     const validation = yield* this.#validate(epoch);
     const judged = validation ?? meter.value;
     const error = validation ? 1 - validation.top1 : judged.loss;
-    const best = !this.#best || error < this.#best.error;
+    const best = this.#isBest(error, judged.loss);
     if (best) this.#best = { epoch, error, metrics: judged };
     const event: EpochEvent = {
       type: 'epoch',
@@ -239,6 +254,12 @@ class TrainingRun {
     yield* this.#save(epoch, { best, metrics: judged });
     yield event;
     yield* this.#adjustLearningRate(epoch, error);
+  }
+
+  /** Equal errors, which are common with few pictures, are told apart by their losses. */
+  #isBest(error: number, loss: number): boolean {
+    const best = this.#best;
+    return !best || error < best.error || (error === best.error && loss < best.metrics.loss);
   }
 
   async *#trainEpoch(epoch: number, meter: MetricsMeter): AsyncGenerator<TrainingEvent> {
@@ -325,7 +346,8 @@ class TrainingRun {
     const training = rate > 0 ? (steps * this.#batchSize * 1000) / rate : 0;
     // Before the first validation: a forward pass is about a third of a step.
     const images = this.#data.validation?.length ?? 0;
-    const validation = this.#validationMs > 0 ? this.#validationMs : rate > 0 ? (images * 1000) / rate / 3 : 0;
+    const validation =
+      this.#validationMs > 0 ? this.#validationMs : rate > 0 ? (images * 1000) / rate / 3 : 0;
     return training + validation * (epochsAfter + 1);
   }
 

@@ -66,7 +66,7 @@ Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
 }  // namespace
 
 Instance::Instance(Napi::Env env, Napi::Object exports)
-    : env_(env), completions_(std::make_unique<Completions>(env)) {
+    : env_(env), completions_(env) {
   const auto add = [&](const char* name, auto method) { exports.Set(name, Bind(env, this, method, name)); };
   add("ops", &Instance::Ops);
   add("openDevice", &Instance::OpenDevice);
@@ -81,15 +81,18 @@ Instance::Instance(Napi::Env env, Napi::Object exports)
   add("memory", &Instance::Memory);
   add("trim", &Instance::Trim);
   add("plans", &Instance::Plans);
+  // Runs before what the environment itself tears down, the thread-safe function among it.
+  napi_add_env_cleanup_hook(env, [](void* instance) { static_cast<Instance*>(instance)->Close(); }, this);
 }
 
-Instance::~Instance() {
+void Instance::Close() {
   // Tensors die on their device's thread, before the device does.
   for (auto& [id, device] : devices_) {
     for (HandleTable::Entry& entry : handles_.RemoveAll(id)) device->Release(std::move(entry.tensor));
   }
   devices_.clear();
   closed_.clear();
+  completions_.Close();
 }
 
 Device& Instance::DeviceOf(const Napi::Value& id) {
@@ -129,6 +132,9 @@ Napi::Value Instance::OpenDevice(Info info) {
   const BackendOptions backend_options = {
       options.Get("threads").As<Napi::Number>().Int32Value(),
       static_cast<size_t>(options.Get("memoryLimitBytes").As<Napi::Number>().Int64Value())};
+  for (auto closed = closed_.begin(); closed != closed_.end();) {
+    closed = closed->second->finished() ? closed_.erase(closed) : std::next(closed);
+  }
   const uint32_t id = next_device_++;
   devices_.emplace(id, std::make_unique<Device>(MakeBackend(kind, backend_options)));
   return Napi::Number::New(info.Env(), id);
@@ -209,15 +215,18 @@ Napi::Value Instance::Upload(Info info) {
   return Napi::Number::New(info.Env(), Register(tensor, info[0].As<Napi::Number>().Uint32Value(), size));
 }
 
-void Instance::Settle(const Napi::Promise::Deferred& deferred, const std::shared_ptr<const Failure>& failure) {
-  completions_->Post([deferred, failure](Napi::Env env) {
-    const Napi::HandleScope scope(env);
-    if (failure) {
-      deferred.Reject(FailureToObject(env, *failure));
-    } else {
-      deferred.Resolve(env.Undefined());
-    }
-  });
+Device::Completion Instance::Settling(Completions::Ticket ticket) {
+  return [this, ticket](const std::shared_ptr<const Failure>& failure) {
+    completions_.Post(ticket, [failure](const Napi::Promise::Deferred& deferred) {
+      const Napi::Env env = deferred.Env();
+      const Napi::HandleScope scope(env);
+      if (failure) {
+        deferred.Reject(FailureToObject(env, *failure));
+      } else {
+        deferred.Resolve(env.Undefined());
+      }
+    });
+  };
 }
 
 // download(device, handle, typed array) -> promise; the array is filled when it resolves
@@ -228,21 +237,8 @@ Napi::Value Instance::Download(Info info) {
   Check(tensor->dtype != DType::kOpaque, "the state an op saves for its backward op cannot be read");
   Check(target.ByteLength() == tensor->bytes(), "download of ", tensor->bytes(), " bytes into ", target.ByteLength());
   const auto deferred = Napi::Promise::Deferred::New(info.Env());
-  // The reference keeps the array's memory in place until the queue has written it.
-  auto reference = std::make_shared<Napi::Reference<Napi::TypedArray>>(Napi::Persistent(target));
   auto* bytes = static_cast<unsigned char*>(target.ArrayBuffer().Data()) + target.ByteOffset();
-  completions_->Expect();
-  device.Download(tensor, bytes, [this, deferred, reference](const std::shared_ptr<const Failure>& failure) mutable {
-    completions_->Post([deferred, failure, reference = std::move(reference)](Napi::Env env) {
-      const Napi::HandleScope scope(env);
-      reference->Reset();
-      if (failure) {
-        deferred.Reject(FailureToObject(env, *failure));
-      } else {
-        deferred.Resolve(env.Undefined());
-      }
-    });
-  });
+  device.Download(tensor, bytes, Settling(completions_.Expect(deferred, Napi::Persistent(target))));
   return deferred.Promise();
 }
 
@@ -267,8 +263,7 @@ Napi::Value Instance::Share(Info info) {
 Napi::Value Instance::Synchronize(Info info) {
   const auto deferred = Napi::Promise::Deferred::New(info.Env());
   Device& device = DeviceOf(info[0]);
-  completions_->Expect();
-  device.Synchronize([this, deferred](const std::shared_ptr<const Failure>& failure) { Settle(deferred, failure); });
+  device.Synchronize(Settling(completions_.Expect(deferred)));
   return deferred.Promise();
 }
 
@@ -292,9 +287,9 @@ Napi::Value Instance::Trim(Info info) {
 Napi::Value Instance::Plans(Info info) {
   const auto deferred = Napi::Promise::Deferred::New(info.Env());
   Device& device = DeviceOf(info[0]);
-  completions_->Expect();
-  device.ListPlans([this, deferred](std::vector<PlanDescription> plans) {
-    completions_->Post([deferred, plans = std::move(plans)](Napi::Env env) {
+  device.ListPlans([this, ticket = completions_.Expect(deferred)](std::vector<PlanDescription> plans) {
+    completions_.Post(ticket, [plans = std::move(plans)](const Napi::Promise::Deferred& deferred) {
+      const Napi::Env env = deferred.Env();
       const Napi::HandleScope scope(env);
       Napi::Array list = Napi::Array::New(env, plans.size());
       for (uint32_t i = 0; i < plans.size(); ++i) {

@@ -19,7 +19,7 @@ class Instance {
   Instance(Napi::Env env, Napi::Object exports);
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
-  ~Instance();
+  ~Instance() = default;
 
  private:
   using Info = const Napi::CallbackInfo&;
@@ -43,10 +43,13 @@ class Instance {
   TensorPtr TensorOf(const Napi::Value& handle, uint32_t device);
   /** @param reported_bytes  what V8 is told this handle keeps alive */
   Handle Register(TensorPtr tensor, uint32_t device, size_t reported_bytes);
-  void Settle(const Napi::Promise::Deferred& deferred, const std::shared_ptr<const Failure>& failure);
+  /** Has the promise of `ticket` settled when its command has ended. */
+  Device::Completion Settling(Completions::Ticket ticket);
+  /** Ends all devices and what is awaited of them, while the environment still stands. */
+  void Close();
 
   Napi::Env env_;
-  std::unique_ptr<Completions> completions_;
+  Completions completions_;
   HandleTable handles_;
   std::map<uint32_t, std::unique_ptr<Device>> devices_;
   std::map<uint32_t, std::unique_ptr<Device>> closed_;  // finishing what was submitted

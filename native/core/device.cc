@@ -58,6 +58,8 @@ void Device::Loop() {
     const std::lock_guard<std::mutex> lock(mutex_);
     rest.swap(queue_);
   }
+  rest.clear();
+  finished_ = true;
 }
 
 std::shared_ptr<const Failure> Device::Attempt(const std::string& op, const std::string& label, const Command& work) {

@@ -2,6 +2,7 @@
 // Invariant: work is done in the order it was submitted; no submission waits for it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -39,6 +40,8 @@ class Device {
   void ListPlans(std::function<void(std::vector<PlanDescription>)> done);
   /** Ends the thread once everything submitted so far is done. */
   void Close();
+  /** Whether it has ended: destroying the device waits for nothing. */
+  bool finished() const { return finished_; }
 
  private:
   using Command = std::function<void()>;
@@ -57,6 +60,7 @@ class Device {
   std::deque<Command> queue_;
   bool closing_ = false;  // no more work will come
   bool abandon_ = false;  // what is queued is dropped
+  std::atomic<bool> finished_{false};
   std::thread thread_;
 };
 

@@ -15,7 +15,7 @@ dnnl::eltwise_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, alg
 }
 
 void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
-  const Buffer& x = AsIs(*call.inputs[0]);
+  const Buffer x = Logical(backend, *call.inputs[0]);
   const auto plan = backend.plans().Get(call, PlanKey(call).Add(x.layout), [&]() -> Plan {
     const auto descriptor = ForwardDescriptor(backend, function, x.layout);
     return {dnnl::eltwise_forward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
@@ -24,7 +24,7 @@ void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
 }
 
 void Backward(CpuBackend& backend, OpCall& call, algorithm function) {
-  const Buffer& y = AsIs(*call.inputs[0]);
+  const Buffer y = Logical(backend, *call.inputs[0]);
   const auto plan = backend.plans().Get(call, PlanKey(call).Add(y.layout), [&]() -> Plan {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

@@ -171,14 +171,22 @@ bool IsPadded(const memory::desc& layout) { return layout.get_padded_dims() != l
 
 CpuStorage& StorageOf(const Tensor& tensor) {
   Check(tensor.storage != nullptr, "a tensor was read before it was computed");
-  return static_cast<CpuStorage&>(*tensor.storage);
+  auto* const storage = dynamic_cast<CpuStorage*>(tensor.storage.get());
+  Check(storage != nullptr, "the state an op saves for its backward op was used as a tensor of values");
+  return *storage;
 }
 
 const Buffer& AsIs(const Tensor& tensor) { return StorageOf(tensor).buffer; }
 
 Buffer In(CpuBackend& backend, const Tensor& tensor, const memory::desc& layout) {
-  const Buffer& buffer = AsIs(tensor);
+  const Buffer& lies = AsIs(tensor);
+  const Buffer buffer = lies.layout.get_ndims() == layout.get_ndims() ? lies : Plain(backend, tensor);
   return buffer.layout == layout ? buffer : backend.Reorder(buffer, layout);
+}
+
+Buffer Logical(CpuBackend& backend, const Tensor& tensor) {
+  const Buffer& buffer = AsIs(tensor);
+  return buffer.layout.get_ndims() == PlainLayout(tensor).get_ndims() ? buffer : Plain(backend, tensor);
 }
 
 Buffer Plain(CpuBackend& backend, const Tensor& tensor) {
@@ -189,9 +197,8 @@ Buffer Plain(CpuBackend& backend, const Tensor& tensor) {
 }
 
 Buffer Dense(CpuBackend& backend, const Tensor& tensor) {
-  const Buffer& buffer = AsIs(tensor);
-  const bool as_is = !IsPadded(buffer.layout) && buffer.layout.get_ndims() == PlainLayout(tensor).get_ndims();
-  return as_is ? buffer : Plain(backend, tensor);
+  const Buffer buffer = Logical(backend, tensor);
+  return IsPadded(buffer.layout) ? Plain(backend, tensor) : buffer;
 }
 
 Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& layout) {

@@ -26,14 +26,10 @@ using BinaryRange = void (*)(const float*, const float*, float*, int64_t, int64_
 
 void Binary(CpuBackend& backend, OpCall& call, BinaryRange range) {
   const Buffer x = Dense(backend, *call.inputs[0]);
-  const Buffer y = AsIs(*call.inputs[1]).layout.get_ndims() == x.layout.get_ndims()
-                       ? In(backend, *call.inputs[1], x.layout)
-                       : Plain(backend, *call.inputs[1]);
-  // Operands of different ranks in storage (grouped weights) only agree row-major.
-  const Buffer first = y.layout == x.layout ? x : Plain(backend, *call.inputs[0]);
-  float* const z = backend.Create(*call.outputs[0], first.layout).floats();
+  const Buffer y = In(backend, *call.inputs[1], x.layout);
+  float* const z = backend.Create(*call.outputs[0], x.layout).floats();
   ParallelFor(call.outputs[0]->elements(), kGrain,
-              [&](int64_t begin, int64_t end) { range(first.floats(), y.floats(), z, begin, end); });
+              [&](int64_t begin, int64_t end) { range(x.floats(), y.floats(), z, begin, end); });
 }
 
 }  // namespace

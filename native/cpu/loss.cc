@@ -98,7 +98,7 @@ void CrossEntropyBackward(CpuBackend& backend, OpCall& call) {
 }
 
 // How many classes come before the true one: 0 is top-1 correct, below 5 is top-5 correct. Ties go to the lower
-// index, as in a stable sort; a true logit that is NaN comes last.
+// index, as in a stable sort; a row with a NaN has no order and counts as wrong.
 void LabelRank(CpuBackend& backend, OpCall& call) {
   const Rows rows(call.inputs[0]->shape);
   const Buffer logits = Plain(backend, *call.inputs[0]), label_buffer = Plain(backend, *call.inputs[1]);
@@ -108,11 +108,11 @@ void LabelRank(CpuBackend& backend, OpCall& call) {
   for (int64_t i = 0; i < rows.count; ++i) {
     const float* x = logits.floats() + i * rows.width;
     const float own = x[labels[i]];
-    int64_t before = std::isnan(own) ? rows.width : 0;
-    for (int64_t c = 0; c < rows.width && !std::isnan(own); ++c) {
-      before += x[c] > own || (x[c] == own && c < labels[i]) || std::isnan(x[c]);
-    }
-    ranks[i] = static_cast<int32_t>(before);
+    int64_t before = 0;
+    for (int64_t c = 0; c < labels[i]; ++c) before += x[c] >= own;
+    for (int64_t c = labels[i] + 1; c < rows.width; ++c) before += x[c] > own;
+    const bool ordered = std::none_of(x, x + rows.width, [](float value) { return std::isnan(value); });
+    ranks[i] = static_cast<int32_t>(ordered ? before : rows.width);
   }
 }
 

@@ -3,6 +3,7 @@
 //   dx_i = dy_i s_i^-beta - 2 alpha beta x_i * sum of dy_j x_j s_j^(-beta-1) over the window.
 // Invariant: alpha weighs the plain sum; the backward op needs x only, nothing is saved. A pixel's channels are
 // brought together in cache, so blocked, channels-last and row-major layouts take the same path.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -17,7 +18,7 @@ struct Lrn {
   float alpha, beta, k;
 
   explicit Lrn(const OpCall& call)
-      : size(call.Integer("size")),
+      : size(std::min(call.Integer("size"), 2 * call.inputs[0]->shape[1] - 1)),  // wider sees no more channels
         groups(call.Integer("channelGroups")),
         alpha(static_cast<float>(call.Number("alpha"))),
         beta(static_cast<float>(call.Number("beta"))),

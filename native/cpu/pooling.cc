@@ -23,6 +23,7 @@ struct Geometry {
 struct ArgmaxStorage final : Storage {
   memory::desc source, target;
   Buffer workspace;
+  std::vector<double> attributes;
 };
 
 dnnl::primitive_attr Attributes() {
@@ -85,7 +86,7 @@ memory::desc LayoutLike(const memory::desc& layout, const Shape& shape) {
 }  // namespace
 
 void MaxPool2dForward(CpuBackend& backend, OpCall& call) {
-  const Buffer& x = AsIs(*call.inputs[0]);
+  const Buffer x = Logical(backend, *call.inputs[0]);
   const bool training = call.outputs[1] != nullptr;
   const auto plan = ForwardPlan(backend, call, algorithm::pooling_max,
                                 training ? prop_kind::forward_training : prop_kind::forward_inference, x.layout);
@@ -96,6 +97,7 @@ void MaxPool2dForward(CpuBackend& backend, OpCall& call) {
     argmax->source = x.layout;
     argmax->target = y.layout;
     argmax->workspace = backend.Allocate(plan->layout(DNNL_ARG_WORKSPACE));
+    argmax->attributes = call.attributes;
     arguments.emplace(DNNL_ARG_WORKSPACE, argmax->workspace);
     call.outputs[1]->storage = argmax;
   }
@@ -105,6 +107,9 @@ void MaxPool2dForward(CpuBackend& backend, OpCall& call) {
 void MaxPool2dBackward(CpuBackend& backend, OpCall& call) {
   const auto* argmax = dynamic_cast<const ArgmaxStorage*>(call.inputs[0]->storage.get());
   Check(argmax != nullptr, "the saved state is not that of a max pooling");
+  const bool fits = argmax->attributes == call.attributes && argmax->source.get_dims() == call.outputs[0]->shape &&
+                    argmax->target.get_dims() == call.inputs[1]->shape;
+  Check(fits, "the saved state is that of another max pooling: another input shape, or other options");
   const auto plan = BackwardPlan(backend, call, algorithm::pooling_max, argmax->source, argmax->target);
   backend.Execute(*plan, {{DNNL_ARG_WORKSPACE, argmax->workspace},
                           {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], argmax->target)},
@@ -112,14 +117,14 @@ void MaxPool2dBackward(CpuBackend& backend, OpCall& call) {
 }
 
 void AvgPool2dForward(CpuBackend& backend, OpCall& call) {
-  const Buffer& x = AsIs(*call.inputs[0]);
+  const Buffer x = Logical(backend, *call.inputs[0]);
   const auto plan = ForwardPlan(backend, call, Average(call), prop_kind::forward_training, x.layout);
   backend.Execute(*plan, {{DNNL_ARG_SRC, x},
                           {DNNL_ARG_DST, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DST))}});
 }
 
 void AvgPool2dBackward(CpuBackend& backend, OpCall& call) {
-  const memory::desc target = LayoutLike(AsIs(*call.inputs[0]).layout, call.inputs[0]->shape);
+  const memory::desc target = LayoutLike(Logical(backend, *call.inputs[0]).layout, call.inputs[0]->shape);
   const memory::desc source = LayoutLike(target, call.outputs[0]->shape);
   const auto plan = BackwardPlan(backend, call, Average(call), source, target);
   backend.Execute(*plan, {{DNNL_ARG_DIFF_DST, In(backend, *call.inputs[0], target)},

@@ -10,7 +10,9 @@ function records(first: number, count: number): Buffer {
   const file = Buffer.alloc(count * 3073);
   for (let r = 0; r < count; r++) {
     file[r * 3073] = (first + r) % 10;
-    for (let i = 0; i < 3072; i++) file[r * 3073 + 1 + i] = (first + r) * 50 + Math.floor(i / 1024) * 80 + (i % 1024);
+    for (let i = 0; i < 3072; i++) {
+      file[r * 3073 + 1 + i] = (first + r) * 50 + Math.floor(i / 1024) * 80 + (i % 1024);
+    }
   }
   return file;
 }
@@ -41,7 +43,10 @@ describe('readCifar10', () => {
     wrongLabel[3073] = 10;
     const bad: [Record<string, Buffer>, RegExp][] = [
       [{}, /test_batch\.bin: the file cannot be read .*expected the folder cifar-10-batches-bin/],
-      [{ 'test_batch.bin': records(0, 2).subarray(0, 6000) }, /test_batch\.bin: the file has 6000 bytes, expected whole records of 3073/],
+      [
+        { 'test_batch.bin': records(0, 2).subarray(0, 6000) },
+        /test_batch\.bin: the file has 6000 bytes, expected whole records of 3073/,
+      ],
       [{ 'test_batch.bin': Buffer.alloc(0) }, /the file has 0 bytes/],
       [{ 'test_batch.bin': wrongLabel }, /test_batch\.bin: record 1 has label 10, expected 0 to 9/],
     ];

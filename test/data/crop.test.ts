@@ -45,7 +45,12 @@ describe('cropOf', () => {
   });
 
   it('refuses crops larger than the picture', () => {
-    assert.throws(() => checkCrop({ crop: 257, mode: 'centre' }, 256), /crop is 257, expected an integer from 1 to 256/);
-    for (const crop of [0, 1.5, NaN]) assert.throws(() => checkCrop({ crop, mode: 'random' }, 8), ArgumentError);
+    assert.throws(
+      () => checkCrop({ crop: 257, mode: 'centre' }, 256),
+      /crop is 257, expected an integer from 1 to 256/,
+    );
+    for (const crop of [0, 1.5, NaN]) {
+      assert.throws(() => checkCrop({ crop, mode: 'random' }, 8), ArgumentError);
+    }
   });
 });

@@ -12,7 +12,7 @@ import { DecodePool, type DecodePoolOptions } from '../../lib/data/decode-pool.j
 import { decodeFile } from '../../lib/data/decode.js';
 import { resizeToSquare } from '../../lib/data/resize.js';
 import { AbortedError, ArgumentError, DataError, DecodeError, DisposedError } from '../../lib/errors.js';
-import { gradient, jpeg, png, tiff } from './pictures.js';
+import { gif, gradient, jpeg, png, tiff } from './pictures.js';
 import { tempFiles } from './temp-folder.js';
 
 async function withPool<T>(pool: DecodePool, use: (pool: DecodePool) => Promise<T>): Promise<T> {
@@ -49,6 +49,14 @@ const MORTAL = `
     parentPort.postMessage({ square: new Uint8Array(3) });
   });
   parentPort.postMessage('ready');`;
+
+/** A GIF whose data names a code before it exists, then codes that refer to themselves: jimp's codec never ends. */
+function endlessGif(): Buffer {
+  const file = gif({ width: 4, height: 4, paint: () => [0, 0, 0] });
+  const data = file.length - 2 - (16 + 2); // one block: clear, 16 codes, end
+  file.fill(130, data + 1, data + 17);
+  return file;
+}
 
 const summary = (results: readonly (Uint8Array | DecodeError)[]): string[] =>
   results.map((result) => (result instanceof DecodeError ? result.message : 'square'));
@@ -109,7 +117,10 @@ describe('DecodePool', () => {
   it('takes calls that overlap', async () => {
     await withPool(new ScriptedPool(MORTAL, { workers: 2 }), async (pool) => {
       const results = await Promise.all([pool.decode(['a', 'b', 'c']), pool.decode([]), pool.decode(['d'])]);
-      assert.deepEqual(results.map((result) => result.length), [3, 0, 1]);
+      assert.deepEqual(
+        results.map((result) => result.length),
+        [3, 0, 1],
+      );
     });
   });
 
@@ -120,9 +131,9 @@ describe('DecodePool', () => {
         const results = await pool.decode(['a', 'exit', 'b', 'throw', 'c', 'd', 'e']);
         assert.deepEqual(summary(results), [
           'square',
-          'exit: the decoder crashed on it (exit code 3)',
+          'exit: the decoder was lost on it (exit code 3); the file is damaged or too large',
           'square',
-          'throw: the decoder crashed on it (out of luck)',
+          'throw: the decoder was lost on it (out of luck); the file is damaged or too large',
           'square',
           'square',
           'square',
@@ -131,6 +142,16 @@ describe('DecodePool', () => {
         assert.equal(pool.started.length, workers + 2);
       });
     }
+  });
+
+  it('gives up a picture that takes too long, and goes on with the others', async () => {
+    const folder = tempFiles({ 'endless.gif': endlessGif(), 'a.png': png(gradient(9, 9)) });
+    const paths = ['a.png', 'endless.gif', 'a.png', 'a.png'].map((name) => join(folder, name));
+    await withPool(new DecodePool({ workers: 1, side: 4, timeoutMs: 1500 }), async (pool) => {
+      const [first, endless, ...others] = summary(await pool.decode(paths));
+      assert.deepEqual([first, ...others], ['square', 'square', 'square']);
+      assert.match(endless!, /endless\.gif: the decoder was lost on it \(no result after 1500 ms\)/);
+    });
   });
 
   it('says that threads do not start, once, instead of failing picture by picture', async () => {
@@ -176,9 +197,13 @@ describe('DecodePool', () => {
       import { DecodePool } from ${JSON.stringify(module)};
       new DecodePool({ workers: 2, side: 4 }).decode(${JSON.stringify(['a.png', 'b.tiff'].map((name) => join(folder, name)))})
         .then(([square]) => console.log('decoded', square.length));`;
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
-      timeout: 30_000, // the process is killed, and this fails, if it does not end by itself
-    });
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', program],
+      {
+        timeout: 30_000, // the process is killed, and this fails, if it does not end by itself
+      },
+    );
     assert.deepEqual([stdout, stderr], ['decoded 48\n', '']);
   });
 

@@ -67,7 +67,10 @@ describe('decodeImage', () => {
     it('composites transparency over white, rounding to nearest', async () => {
       const alphaOf = (x: number): number => [0, 1, 127, 128, 254, 255][x % 6]!;
       const { paint, ...size } = CANVAS;
-      const see: Canvas = { ...size, paint: (x, y) => [...(paint(x, y) as [number, number, number]), alphaOf(x)] };
+      const see: Canvas = {
+        ...size,
+        paint: (x, y) => [...(paint(x, y) as [number, number, number]), alphaOf(x)],
+      };
       const over = (value: number, alpha: number): number =>
         Math.round((value * alpha) / 255 + (255 * (255 - alpha)) / 255);
       const expected: Canvas = {
@@ -87,6 +90,19 @@ describe('decodeImage', () => {
 
     it('ignores bytes after the end of a PNG', () =>
       assertDecodes(Buffer.concat([png(CANVAS), Buffer.from('trailing')]), CANVAS));
+
+    it('decodes the first frame of a GIF, past extensions of any kind', () => {
+      const file = gif(CANVAS);
+      const head = 13 + 128 * 3;
+      const extensions = Buffer.from([0x21, 0xfe, 2, 104, 105, 0, 0x21, 0x01, 1, 0, 0]); // comment, plain text
+      const whole = Buffer.concat([
+        file.subarray(0, head),
+        extensions,
+        file.subarray(head),
+        Buffer.from('rest'),
+      ]);
+      return assertDecodes(whole, CANVAS);
+    });
 
     it('decodes single pixels', () => assertDecodes(png(gradient(1, 1)), gradient(1, 1)));
 
@@ -108,12 +124,28 @@ describe('decodeImage', () => {
 
     const flats: { name: string; file: Buffer; expected: number[] }[] = [
       { name: 'greyscale', file: flatJpeg({ values: [77] }), expected: [77, 77, 77] },
-      { name: 'RGB by Adobe marker', file: flatJpeg({ values: [200, 30, 90], adobeTransform: 0 }), expected: [200, 30, 90] },
-      { name: 'RGB by component names', file: flatJpeg({ values: [200, 30, 90], ids: [82, 71, 66] }), expected: [200, 30, 90] },
-      { name: 'YCbCr by Adobe marker', file: flatJpeg({ values: [76, 85, 255], adobeTransform: 1 }), expected: [254, 0, 0] },
+      {
+        name: 'RGB by Adobe marker',
+        file: flatJpeg({ values: [200, 30, 90], adobeTransform: 0 }),
+        expected: [200, 30, 90],
+      },
+      {
+        name: 'RGB by component names',
+        file: flatJpeg({ values: [200, 30, 90], ids: [82, 71, 66] }),
+        expected: [200, 30, 90],
+      },
+      {
+        name: 'YCbCr by Adobe marker',
+        file: flatJpeg({ values: [76, 85, 255], adobeTransform: 1 }),
+        expected: [254, 0, 0],
+      },
       { name: 'YCbCr by default', file: flatJpeg({ values: [76, 85, 255] }), expected: [254, 0, 0] },
       // Adobe stores ink upside down: 255 is none. R = C * K / 255.
-      { name: 'CMYK', file: flatJpeg({ values: [200, 100, 50, 204], adobeTransform: 0 }), expected: [160, 80, 40] },
+      {
+        name: 'CMYK',
+        file: flatJpeg({ values: [200, 100, 50, 204], adobeTransform: 0 }),
+        expected: [160, 80, 40],
+      },
     ];
     for (const { name, file, expected } of flats) {
       it(`decodes ${name}`, async () => {
@@ -145,7 +177,9 @@ describe('decodeImage', () => {
       const width = swapped ? stored.height : stored.width;
       const height = swapped ? stored.width : stored.height;
       const place = (side: string, n: number): { x?: number; y?: number } =>
-        ({ top: { y: n }, bottom: { y: height - 1 - n }, left: { x: n }, right: { x: width - 1 - n } })[side]!;
+        ({ top: { y: n }, bottom: { y: height - 1 - n }, left: { x: n }, right: { x: width - 1 - n } })[
+          side
+        ]!;
       const pixels = new Map<string, readonly [number, number, number, number?]>();
       for (let row = 0; row < stored.height; row++) {
         for (let column = 0; column < stored.width; column++) {
@@ -193,14 +227,18 @@ describe('decodeImage', () => {
       const block = exifBlock(6);
       block[9] = 2; // two tags: what follows the orientation is read as one
       const exif = jpegSegment(0xe1, Buffer.concat([Buffer.from('Exif\0\0'), block, Buffer.alloc(12, 0xfe)]));
-      assert.equal((await decodeImage(withSegment(await jpeg(enlarged(stored)), exif))).width, stored.height * 8);
+      assert.equal(
+        (await decodeImage(withSegment(await jpeg(enlarged(stored)), exif))).width,
+        stored.height * 8,
+      );
     });
   });
 
   describe('files that cannot be decoded', () => {
     it('says that a file is empty', () => assertRefuses(Buffer.alloc(0), 'the file is empty'));
 
-    it('says that text is no picture', () => assertRefuses(Buffer.from('hello, I am text'), 'it is not a picture'));
+    it('says that text is no picture', () =>
+      assertRefuses(Buffer.from('hello, I am text'), 'it is not a picture'));
 
     const foreign: [name: string, magic: string][] = [
       ['a WebP picture', 'RIFF\x24\0\0\0WEBPVP8 '],
@@ -226,7 +264,7 @@ describe('decodeImage', () => {
       await assertRefuses(half(png(CANVAS)), CUT);
       await assertRefuses(half(bmp(CANVAS)), CUT);
       await assertRefuses(half(tiff(CANVAS)), CUT);
-      await assertRefuses(half(gif(CANVAS)), /GIF cannot be decoded/);
+      await assertRefuses(half(gif(CANVAS)), CUT);
     });
 
     it('says that compressed data is damaged', async () => {
@@ -239,6 +277,11 @@ describe('decodeImage', () => {
       await assertRefuses(tiff(CANVAS, { 284: 2 }), 'TIFF with separate colour planes is not supported');
       await assertRefuses(tiff(CANVAS, { 262: 5 }), 'TIFF with colour model 5 (CMYK) is not supported');
       await assertRefuses(tiff(CANVAS, { 259: 50000 }), 'TIFF with compression 50000');
+      await assertRefuses(tiff(CANVAS, { 258: [32, 32, 32] }), 'TIFF with RGB samples of 32, 32, 32 bits');
+      await assertRefuses(tiff(CANVAS, { 322: 0, 323: 0 }), 'TIFF with tiles of 0 x 0');
+      const wide = gif(CANVAS);
+      wide.writeUInt16LE(60_000, 13 + 128 * 3 + 5);
+      await assertRefuses(wide, 'first frame of the GIF (60000 x 9) reaches beyond its size of 13 x 9');
       await assertRefuses(tiff(CANVAS, { 339: 3 }), 'floating-point samples');
       const runLength = bmp(CANVAS);
       runLength[30] = 1;
@@ -253,7 +296,12 @@ describe('decodeImage', () => {
     /** Files of a few hundred bytes whose headers claim 60,000 x 60,000 pixels. */
     function bombs(): Record<string, Buffer> {
       const side = 60_000;
-      const files = { JPEG: flatJpeg({ values: [77] }), PNG: png(CANVAS), GIF: gif(CANVAS), BMP: bmp(CANVAS) };
+      const files = {
+        JPEG: flatJpeg({ values: [77] }),
+        PNG: png(CANVAS),
+        GIF: gif(CANVAS),
+        BMP: bmp(CANVAS),
+      };
       const frame = files.JPEG.indexOf(Buffer.from([0xff, 0xc0]));
       files.JPEG.writeUInt16BE(side, frame + 5);
       files.JPEG.writeUInt16BE(side, frame + 7);
@@ -275,7 +323,10 @@ describe('decodeImage', () => {
     it('is maxPixels, inclusive', async () => {
       const file = png(gradient(10, 10));
       assert.equal((await decodeImage(file, { maxPixels: 100 })).width, 10);
-      await assert.rejects(decodeImage(file, { maxPixels: 99 }), /10 x 10 = 100 pixels, over the limit of 99/);
+      await assert.rejects(
+        decodeImage(file, { maxPixels: 99 }),
+        /10 x 10 = 100 pixels, over the limit of 99/,
+      );
     });
 
     it('is about the first page of a TIFF; the others are not decoded', async () => {
@@ -283,7 +334,10 @@ describe('decodeImage', () => {
       const at = first.readUInt32LE(4);
       const nextAt = at + 2 + 12 * first.readUInt16LE(at);
       const second = Buffer.from(first.subarray(at, nextAt + 4));
-      for (const [tag, entry] of [[256, 0], [257, 1]] as const) {
+      for (const [tag, entry] of [
+        [256, 0],
+        [257, 1],
+      ] as const) {
         assert.equal(second.readUInt16LE(2 + entry * 12), tag);
         second.writeUInt16LE(60_000, 2 + entry * 12 + 8);
       }

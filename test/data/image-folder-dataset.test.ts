@@ -33,7 +33,11 @@ async function withDataset<T>(
   use: (dataset: ImageFolderDataset, dir: string) => Promise<T>,
 ): Promise<T> {
   const dir = tempFiles(pictures());
-  const dataset = new ImageFolderDataset((await scanImageFolder(dir)).train, { side: SIDE, workers: 2, ...options });
+  const dataset = new ImageFolderDataset((await scanImageFolder(dir)).train, {
+    side: SIDE,
+    workers: 2,
+    ...options,
+  });
   try {
     return await use(dataset, dir);
   } finally {
@@ -41,7 +45,10 @@ async function withDataset<T>(
   }
 }
 
-async function read(dataset: ImageFolderDataset, indices: number[]): Promise<{ out: Uint8Array; ok: boolean[] }> {
+async function read(
+  dataset: ImageFolderDataset,
+  indices: number[],
+): Promise<{ out: Uint8Array; ok: boolean[] }> {
   const out = new Uint8Array(indices.length * BYTES).fill(99);
   return { ok: await dataset.read(indices, out), out };
 }
@@ -119,7 +126,9 @@ describe('ImageFolderDataset', () => {
           const loading = loadBatches(dataset, { batchSize: 3, seed: 3, epoch, shuffle: true, crop });
           for await (const batch of loading) batches.push(batch);
         }
-        return batches.map(({ images, labels, crops, indices }) => [images, labels, crops, indices].map((a) => a.join()));
+        return batches.map(({ images, labels, crops, indices }) =>
+          [images, labels, crops, indices].map((a) => a.join()),
+        );
       });
     const expected = await digest({ workers: 1 });
     assert.equal(expected.length, 6); // 9 readable pictures an epoch
@@ -136,7 +145,10 @@ describe('ImageFolderDataset', () => {
     await dataset.close();
     assert.equal((await pool.decode([train.paths[0]!])).length, 1);
     await pool.close();
-    assert.throws(() => new ImageFolderDataset(train, { pool, side: 4 }), /side cannot be set: the pool has its own/);
+    assert.throws(
+      () => new ImageFolderDataset(train, { pool, side: 4 }),
+      /side cannot be set: the pool has its own/,
+    );
   });
 
   it('stops at the signal, and when closed', () =>

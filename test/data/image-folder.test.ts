@@ -17,7 +17,9 @@ function folderOf(...paths: string[]): string {
 function listed(dir: string, files: LabelledFiles | undefined): string[] {
   assert.ok(files);
   assert.equal(files.labels.length, files.paths.length);
-  return files.paths.map((path, i) => `${files.classNames[files.labels[i]!]}: ${relative(dir, path).replaceAll('\\', '/')}`);
+  return files.paths.map(
+    (path, i) => `${files.classNames[files.labels[i]!]}: ${relative(dir, path).replaceAll('\\', '/')}`,
+  );
 }
 
 async function assertRefuses(dir: string, ...messages: RegExp[]): Promise<void> {
@@ -48,13 +50,28 @@ describe('scanImageFolder', () => {
   });
 
   it('looks into folders below a class, and past hidden and other files', async () => {
-    const dir = folderOf('a/sub/deep/1.png', 'a/0.png', 'a/notes.txt', 'a/.2.png', 'a/.git/3.png', 'b/1.png', '.c/1.png');
+    const dir = folderOf(
+      'a/sub/deep/1.png',
+      'a/0.png',
+      'a/notes.txt',
+      'a/.2.png',
+      'a/.git/3.png',
+      'b/1.png',
+      '.c/1.png',
+    );
     const { train } = await scanImageFolder(dir);
     assert.deepEqual(listed(dir, train), ['a: a/0.png', 'a: a/sub/deep/1.png', 'b: b/1.png']);
   });
 
   it('recognises train, val and test', async () => {
-    const dir = folderOf('train/a/1.png', 'train/b/1.png', 'val/a/2.png', 'val/b/2.png', 'test/b/3.png', 'test/a/3.png');
+    const dir = folderOf(
+      'train/a/1.png',
+      'train/b/1.png',
+      'val/a/2.png',
+      'val/b/2.png',
+      'test/b/3.png',
+      'test/a/3.png',
+    );
     const { train, validation, test } = await scanImageFolder(dir);
     assert.deepEqual(listed(dir, train), ['a: train/a/1.png', 'b: train/b/1.png']);
     assert.deepEqual(listed(dir, validation), ['a: val/a/2.png', 'b: val/b/2.png']);
@@ -96,7 +113,10 @@ describe('scanImageFolder', () => {
     it('a file', () => assertRefuses(join(folderOf('a.png'), 'a.png'), /it is a file/));
     it('a folder without pictures, saying what is there instead', async () => {
       await assertRefuses(tempFolder(), /no pictures .* were found; expected DIR\/<class>/);
-      await assertRefuses(folderOf('a/1.webp', 'a/2.webp', 'b/notes.txt'), /no pictures .*: 2 \.webp, 1 \.txt;/);
+      await assertRefuses(
+        folderOf('a/1.webp', 'a/2.webp', 'b/notes.txt'),
+        /no pictures .*: 2 \.webp, 1 \.txt;/,
+      );
     });
     it('a single class', () => assertRefuses(folderOf('cats/1.png'), /one class only, cats/));
     it('classes without pictures, naming them', async () => {
@@ -104,7 +124,8 @@ describe('scanImageFolder', () => {
       mkdirSync(join(dir, 'c'));
       await assertRefuses(dir, /these classes have no pictures .*: c, d, but 1 other files: 1 \.webp/);
     });
-    it('pictures outside of classes', () => assertRefuses(folderOf('a/1.png', 'b/1.png', 'loose.png'), /1 pictures lie outside .*loose\.png/));
+    it('pictures outside of classes', () =>
+      assertRefuses(folderOf('a/1.png', 'b/1.png', 'loose.png'), /1 pictures lie outside .*loose\.png/));
     it('splits with other classes than train, naming the differences', () =>
       assertRefuses(
         folderOf('train/a/1.png', 'train/b/1.png', 'val/a/2.png', 'val/c/2.png'),
@@ -117,7 +138,8 @@ describe('scanImageFolder', () => {
         folderOf('train/a/1.png', 'train/b/1.png', 'val/a/2.png', 'val/b/2.png', 'validation/a/2.png'),
         /both val and validation/,
       ));
-    it('val without train', () => assertRefuses(folderOf('val/a/2.png', 'val/b/2.png'), /there is val, but no train/));
+    it('val without train', () =>
+      assertRefuses(folderOf('val/a/2.png', 'val/b/2.png'), /there is val, but no train/));
     it('a train folder that may be a class or a split', () =>
       assertRefuses(folderOf('train/steam/1.png', 'car/1.png', 'bus/1.png'), /pictures in bus, car too/));
   });

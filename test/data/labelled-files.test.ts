@@ -8,11 +8,17 @@ import { ArgumentError, DataError } from '../../lib/errors.js';
 function filesOf(counts: Readonly<Record<string, number>>): LabelledFiles {
   const classNames = Object.keys(counts);
   const labels = classNames.flatMap((name, label) => new Array<number>(counts[name]!).fill(label));
-  return { classNames, labels: Int32Array.from(labels), paths: labels.map((label, i) => `${classNames[label]}/${i}.png`) };
+  return {
+    classNames,
+    labels: Int32Array.from(labels),
+    paths: labels.map((label, i) => `${classNames[label]}/${i}.png`),
+  };
 }
 
 function countsOf({ classNames, labels }: LabelledFiles): Record<string, number> {
-  return Object.fromEntries(classNames.map((name, label) => [name, labels.filter((l) => l === label).length]));
+  return Object.fromEntries(
+    classNames.map((name, label) => [name, labels.filter((l) => l === label).length]),
+  );
 }
 
 describe('splitDataset', () => {
@@ -22,7 +28,12 @@ describe('splitDataset', () => {
     const { train, validation } = splitDataset(files, { seed: 1 });
     assert.deepEqual(countsOf(validation), { many: 10, some: 1, two: 1, single: 0 });
     assert.deepEqual(countsOf(train), { many: 90, some: 13, two: 1, single: 1 });
-    assert.deepEqual(countsOf(splitDataset(files, { seed: 1, holdOut: 0.99 }).train), { many: 1, some: 1, two: 1, single: 1 });
+    assert.deepEqual(countsOf(splitDataset(files, { seed: 1, holdOut: 0.99 }).train), {
+      many: 1,
+      some: 1,
+      two: 1,
+      single: 1,
+    });
   });
 
   it('loses and doubles no file, and keeps order and labels', () => {
@@ -31,8 +42,14 @@ describe('splitDataset', () => {
     for (const part of [train, validation]) {
       assert.deepEqual(part.classNames, files.classNames);
       const positions = part.paths.map((path) => files.paths.indexOf(path));
-      assert.deepEqual(positions, [...positions].sort((a, b) => a - b));
-      assert.deepEqual([...part.labels], positions.map((i) => files.labels[i]));
+      assert.deepEqual(
+        positions,
+        [...positions].sort((a, b) => a - b),
+      );
+      assert.deepEqual(
+        [...part.labels],
+        positions.map((i) => files.labels[i]),
+      );
     }
   });
 
@@ -55,7 +72,9 @@ describe('splitDataset', () => {
   });
 
   it('refuses fractions that are none, and lists with nothing to hold out', () => {
-    for (const holdOut of [0, 1, -0.1, NaN]) assert.throws(() => splitDataset(files, { seed: 1, holdOut }), ArgumentError);
+    for (const holdOut of [0, 1, -0.1, NaN]) {
+      assert.throws(() => splitDataset(files, { seed: 1, holdOut }), ArgumentError);
+    }
     assert.throws(() => splitDataset(filesOf({ a: 1, b: 1 }), { seed: 1 }), DataError);
   });
 });

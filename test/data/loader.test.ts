@@ -77,7 +77,10 @@ function assertConsistent(batches: readonly ImageBatch[]): void {
     );
     indices.forEach((index, position) => {
       const pixels = images.subarray(position * BYTES, (position + 1) * BYTES);
-      assert.ok(pixels.every((value) => value === index), `picture ${index} is in its place`);
+      assert.ok(
+        pixels.every((value) => value === index),
+        `picture ${index} is in its place`,
+      );
       assert.equal(labels[position], index % 3);
     });
   }
@@ -86,7 +89,11 @@ function assertConsistent(batches: readonly ImageBatch[]): void {
 describe('loadBatches', () => {
   it('gives the pictures in the order of the dataset, with their labels', async () => {
     const batches = await collect(new NumberedDataset(10));
-    assert.deepEqual(indicesOf(batches), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]);
+    assert.deepEqual(indicesOf(batches), [
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ]);
     assertConsistent(batches);
   });
 
@@ -94,7 +101,10 @@ describe('loadBatches', () => {
     const order = async (options: Partial<LoaderOptions>): Promise<number[]> =>
       indicesOf(await collect(new NumberedDataset(50), { shuffle: true, ...options })).flat();
     const first = await order({});
-    assert.deepEqual(first.toSorted((a, b) => a - b), [...Array(50).keys()]);
+    assert.deepEqual(
+      first.toSorted((a, b) => a - b),
+      [...Array(50).keys()],
+    );
     assert.deepEqual(await order({ batchSize: 7 }), first);
     assert.notDeepEqual(await order({ epoch: 1 }), first);
     assert.notDeepEqual(await order({ seed: 2 }), first);
@@ -105,7 +115,11 @@ describe('loadBatches', () => {
     for (const dropLast of [true, false]) {
       for (const length of [1, 4, 10, 12]) {
         const batches = await collect(new NumberedDataset(length), { dropLast });
-        assert.equal(batches.length, batchesPerEpoch(length, { batchSize: 4, dropLast }), `${length}, ${dropLast}`);
+        assert.equal(
+          batches.length,
+          batchesPerEpoch(length, { batchSize: 4, dropLast }),
+          `${length}, ${dropLast}`,
+        );
       }
     }
   });
@@ -116,7 +130,10 @@ describe('loadBatches', () => {
     assert.deepEqual(indicesOf(batches), [[0, 3, 4, 5], [6, 8, 9, 11], [12]]);
     assertConsistent(batches);
     const dropped = await collect(new NumberedDataset(13, { unreadable }), { dropLast: true });
-    assert.deepEqual(indicesOf(dropped), [[0, 3, 4, 5], [6, 8, 9, 11]]);
+    assert.deepEqual(indicesOf(dropped), [
+      [0, 3, 4, 5],
+      [6, 8, 9, 11],
+    ]);
     assert.deepEqual(await collect(new NumberedDataset(5, { unreadable: [0, 1, 2, 3, 4] })), []);
   });
 

@@ -5,7 +5,10 @@ import { deflateSync, crc32 as zlibCrc32 } from 'node:zlib';
 import { Jimp } from 'jimp';
 
 /** Colour of the pixel in column x and row y. */
-export type Painter = (x: number, y: number) => readonly [red: number, green: number, blue: number, alpha?: number];
+export type Painter = (
+  x: number,
+  y: number,
+) => readonly [red: number, green: number, blue: number, alpha?: number];
 
 export interface Canvas {
   readonly width: number;
@@ -104,7 +107,9 @@ export function gif({ width, height, paint }: Canvas): Buffer {
   const codes: number[] = [];
   const clear = 128;
   for (let i = 0; i < width * height; i++) {
-    const colour = paint(i % width, Math.floor(i / width)).slice(0, 3).join();
+    const colour = paint(i % width, Math.floor(i / width))
+      .slice(0, 3)
+      .join();
     if (!palette.includes(colour)) palette.push(colour);
     if (i % 120 === 0) codes.push(clear);
     codes.push(palette.indexOf(colour));
@@ -207,7 +212,10 @@ export function flatJpeg({ values, ids = [1, 2, 3, 4], adobeTransform }: FlatJpe
     Buffer.from([0xff, 0xd8]),
     ...(adobeTransform === undefined ? [] : [jpegSegment(0xee, adobe)]),
     jpegSegment(0xdb, Buffer.from([0, ...new Array<number>(64).fill(1)])),
-    jpegSegment(0xc0, Buffer.from([8, 0, 8, 0, 8, components.length, ...components.flatMap((id) => [id, 0x11, 0])])),
+    jpegSegment(
+      0xc0,
+      Buffer.from([8, 0, 8, 0, 8, components.length, ...components.flatMap((id) => [id, 0x11, 0])]),
+    ),
     jpegSegment(0xc4, Buffer.from([0x00, ...dcLengths, ...Array(12).keys()])),
     jpegSegment(0xc4, Buffer.from([0x10, 1, ...new Array<number>(15).fill(0), 0])), // '0': end of block
     jpegSegment(0xda, Buffer.from([components.length, ...components.flatMap((id) => [id, 0]), 0, 63, 0])),
@@ -243,13 +251,70 @@ export function withSegment(file: Buffer, segment: Buffer): Buffer {
 
 /** An APP1 segment with an EXIF block that holds nothing but the orientation. */
 export function exifSegment(orientation: number, { littleEndian = false } = {}): Buffer {
-  return jpegSegment(0xe1, Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), exifBlock(orientation, { littleEndian })]));
+  return jpegSegment(
+    0xe1,
+    Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), exifBlock(orientation, { littleEndian })]),
+  );
 }
 
 /** A TIFF structure with the orientation tag. */
 export function exifBlock(orientation: number, { littleEndian = false } = {}): Buffer {
-  const big = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
-  const little = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0];
+  const big = [
+    0x4d,
+    0x4d,
+    0,
+    42,
+    0,
+    0,
+    0,
+    8,
+    0,
+    1,
+    0x01,
+    0x12,
+    0,
+    3,
+    0,
+    0,
+    0,
+    1,
+    0,
+    orientation,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ];
+  const little = [
+    0x49,
+    0x49,
+    42,
+    0,
+    8,
+    0,
+    0,
+    0,
+    1,
+    0,
+    0x12,
+    0x01,
+    3,
+    0,
+    1,
+    0,
+    0,
+    0,
+    orientation,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ];
   return Buffer.from(littleEndian ? little : big);
 }
 

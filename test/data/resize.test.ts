@@ -89,7 +89,10 @@ describe('resizeToSquare', () => {
 
   it('keeps one colour exactly', () => {
     for (const value of [0, 1, 128, 255]) {
-      for (const [width, height] of [[301, 200], [50, 61]] as const) {
+      for (const [width, height] of [
+        [301, 200],
+        [50, 61],
+      ] as const) {
         const flat = { width, height, data: new Uint8Array(width * height * 3).fill(value) };
         assert.ok(resizeToSquare(flat, 64).every((v) => v === value));
       }
@@ -105,9 +108,15 @@ describe('resizeToSquare', () => {
         return at(pixel % width, Math.floor(pixel / width));
       }),
     });
-    const wide = resizeToSquare(paint(10, 4, (x) => x * 10), 4);
+    const wide = resizeToSquare(
+      paint(10, 4, (x) => x * 10),
+      4,
+    );
     assert.deepEqual([wide[0], wide[3], wide[6], wide[9]], [30, 40, 50, 60]);
-    const tall = resizeToSquare(paint(4, 9, (_, y) => y * 10), 4);
+    const tall = resizeToSquare(
+      paint(4, 9, (_, y) => y * 10),
+      4,
+    );
     assert.deepEqual([tall[0], tall[12], tall[24], tall[36]], [20, 30, 40, 50]);
   });
 
@@ -116,6 +125,8 @@ describe('resizeToSquare', () => {
   });
 
   it('refuses sides that are none', () => {
-    for (const side of [0, -1, 1.5, NaN]) assert.throws(() => resizeToSquare(noise(2, 2), side), ArgumentError);
+    for (const side of [0, -1, 1.5, NaN]) {
+      assert.throws(() => resizeToSquare(noise(2, 2), side), ArgumentError);
+    }
   });
 });

@@ -24,16 +24,25 @@ export function readBmpHeader(bytes: Uint8Array): PictureHeader {
   const pixelsAt = view.getUint32(10, true);
   const rowBytes = Math.ceil((width * bits) / 32) * 4;
   if (pixelsAt + rowBytes * height > bytes.length) throw truncated();
-  const headersEnd = FILE_HEADER_BYTES + headerBytes + maskBytes(headerBytes, compression) + paletteBytes(view, bits);
-  if (pixelsAt < headersEnd) throw new HeaderError('the BMP header is damaged: its pixels overlap its palette');
+  const headersEnd =
+    FILE_HEADER_BYTES + headerBytes + maskBytes(headerBytes, compression) + paletteBytes(view, bits);
+  if (pixelsAt < headersEnd) {
+    throw new HeaderError('the BMP header is damaged: its pixels overlap its palette');
+  }
   const payload =
-    pixelsAt === headersEnd
-      ? bytes
-      : concatBytes([bytes.subarray(0, headersEnd), bytes.subarray(pixelsAt)]);
+    pixelsAt === headersEnd ? bytes : concatBytes([bytes.subarray(0, headersEnd), bytes.subarray(pixelsAt)]);
   return { format: 'BMP', width, height, orientation: 1, payload };
 }
 
-function checkVariant({ width, bits, compression }: { width: number; bits: number; compression: number }): void {
+function checkVariant({
+  width,
+  bits,
+  compression,
+}: {
+  width: number;
+  bits: number;
+  compression: number;
+}): void {
   const isBitFields = compression === BIT_FIELDS && (bits === 16 || bits === 32);
   if (compression !== 0 && !isBitFields) {
     throw new HeaderError(`compressed BMP (method ${compression}) is not supported; ${CONVERT}`);
@@ -57,5 +66,7 @@ function paletteBytes(view: DataView, bits: number): number {
 }
 
 function truncated(): HeaderError {
-  return new HeaderError('the BMP ends before its last row: the file is truncated; copy or download it again');
+  return new HeaderError(
+    'the BMP ends before its last row: the file is truncated; copy or download it again',
+  );
 }

@@ -64,6 +64,8 @@ function whatElse(bytes: Uint8Array): string {
   if (known) return `it is ${known[2]}, which is not supported; convert it to JPEG or PNG`;
   const text = String.fromCharCode(...bytes.subarray(0, 400)).trimStart();
   const markup = MARKUP.find(([start]) => start.test(text));
-  if (markup) return `it is ${markup[1]}, not a picture that can be decoded; delete it or convert it to JPEG or PNG`;
+  if (markup) {
+    return `it is ${markup[1]}, not a picture that can be decoded; delete it or convert it to JPEG or PNG`;
+  }
   return 'it is not a picture: no JPEG, PNG, GIF, BMP or TIFF begins with these bytes; delete it or replace it';
 }

@@ -54,7 +54,9 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
     if (!isMetadata(marker)) kept.push(bytes.subarray(at, segment.end));
     at = segment.end;
   }
-  if (!frame) throw new HeaderError('the JPEG ends before its size is given: the file is truncated or damaged');
+  if (!frame) {
+    throw new HeaderError('the JPEG ends before its size is given: the file is truncated or damaged');
+  }
   kept.push(bytes.subarray(at));
   const { width, height } = frame;
   const storesRgb = holdsRgb(frame, isJfif, adobe);

@@ -13,7 +13,7 @@ export function readPngHeader(bytes: Uint8Array): PictureHeader {
   let size: { width: number; height: number } | undefined;
   let orientation = 1;
   let at = SIGNATURE_BYTES;
-  for (let type = ''; type !== 'IEND'; ) {
+  for (let type = ''; type !== 'IEND';) {
     if (at + 12 > bytes.length) throw truncated();
     const end = at + 12 + view.getUint32(at);
     if (end > bytes.length) throw truncated();
@@ -36,5 +36,7 @@ function isCritical(type: string): boolean {
 }
 
 function truncated(): HeaderError {
-  return new HeaderError('the PNG ends before its last chunk: the file is truncated; copy or download it again');
+  return new HeaderError(
+    'the PNG ends before its last chunk: the file is truncated; copy or download it again',
+  );
 }

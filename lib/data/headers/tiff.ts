@@ -32,8 +32,15 @@ const Tag = {
 const JPEG_COMPRESSION = 7;
 /** None, CCITT RLE, group 3, group 4, LZW, JPEG, deflate, deflate (old number), PackBits. */
 const COMPRESSIONS = [1, 2, 3, 4, 5, JPEG_COMPRESSION, 8, 32946, 32773];
-/** White is zero, black is zero, RGB, palette. */
-const PHOTOMETRICS = [0, 1, 2, 3];
+
+/** Colour models: names, samples a pixel and bits a sample that are read correctly. */
+const COLOUR_MODELS: Readonly<Record<number, { name: string; samples: number[]; bits: number[] }>> = {
+  0: { name: 'grey', samples: [1], bits: [1, 8, 16] },
+  1: { name: 'grey', samples: [1], bits: [1, 8, 16] },
+  2: { name: 'RGB', samples: [3, 4], bits: [8, 16] },
+  3: { name: 'palette', samples: [1], bits: [1, 2, 4, 8] },
+  6: { name: 'YCbCr', samples: [3], bits: [8] },
+};
 const YCBCR = 6;
 const CUT = 'the file is truncated or damaged; copy or download it again';
 
@@ -48,7 +55,7 @@ export function readTiffHeader(bytes: Uint8Array): PictureHeader {
   if (!directory) throw new HeaderError(`the TIFF ends before its first directory does: ${CUT}`);
   const all: Values = (tag) => directory.entries.get(tag)?.values() ?? [];
   const one: Value = (tag, byDefault) => all(tag)[0] ?? byDefault;
-  checkVariant(one, all(Tag.bitsPerSample));
+  checkVariant(one, all);
   checkParts(one, all, bytes.length);
   return {
     format: 'TIFF',
@@ -59,20 +66,29 @@ export function readTiffHeader(bytes: Uint8Array): PictureHeader {
   };
 }
 
-function checkVariant(one: Value, bits: readonly number[]): void {
+function checkVariant(one: Value, all: Values): void {
   const compression = one(Tag.compression, 1);
   const photometric = one(Tag.photometric, 1);
   const samples = one(Tag.samplesPerPixel, 1);
-  if (samples < 1 || samples > 5) throw unsupported(`${samples} samples a pixel`);
-  if (!COMPRESSIONS.includes(compression) || (compression === JPEG_COMPRESSION && samples !== 3)) {
-    throw unsupported(`compression ${compression} on ${samples} samples a pixel`);
-  }
-  const isJpegColour = photometric === YCBCR && compression === JPEG_COMPRESSION;
-  if (!PHOTOMETRICS.includes(photometric) && !isJpegColour) {
+  const bits = all(Tag.bitsPerSample);
+  if (!COMPRESSIONS.includes(compression)) throw unsupported(`compression ${compression}`);
+  const model = COLOUR_MODELS[photometric];
+  if (!model || (photometric === YCBCR && compression !== JPEG_COMPRESSION)) {
     throw unsupported(`colour model ${photometric}${photometric === 5 ? ' (CMYK)' : ''}`);
   }
-  if (one(Tag.sampleFormat, 1) !== 1) throw unsupported('signed or floating-point samples');
-  if (bits.some((n) => ![1, 2, 4, 8, 16].includes(n))) throw unsupported(`${bits.join(', ')} bits a sample`);
+  if (compression === JPEG_COMPRESSION && samples !== 3) {
+    throw unsupported(`JPEG data of ${samples} samples a pixel`);
+  }
+  if (!model.samples.includes(samples)) throw unsupported(`${samples} ${model.name} samples a pixel`);
+  if (samples === 4 && one(Tag.extraSamples, 0) === 0) {
+    throw unsupported('a fourth channel that is not alpha');
+  }
+  if (!(bits.length > 0 ? bits : [1]).every((n) => n === (bits[0] ?? 1) && model.bits.includes(n))) {
+    throw unsupported(`${model.name} samples of ${bits.join(', ')} bits`);
+  }
+  if (all(Tag.sampleFormat).some((format) => format !== 1)) {
+    throw unsupported('signed or floating-point samples');
+  }
   if (one(Tag.planarConfiguration, 1) !== 1 && samples > 1) throw unsupported('separate colour planes');
 }
 
@@ -83,7 +99,10 @@ function checkParts(one: Value, all: Values, fileBytes: number): void {
   const isTiled = Number.isFinite(tileWidth) || Number.isFinite(tileHeight);
   const width = one(Tag.width, 0);
   const height = one(Tag.height, 0);
-  if (isTiled && !(tileWidth >= 1 && tileHeight >= 1 && tileWidth < width + 4096 && tileHeight < height + 4096)) {
+  if (
+    isTiled &&
+    !(tileWidth >= 1 && tileHeight >= 1 && tileWidth < width + 4096 && tileHeight < height + 4096)
+  ) {
     throw unsupported(`tiles of ${tileWidth} x ${tileHeight}`);
   }
   const needed = isTiled ? Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight) : 1;

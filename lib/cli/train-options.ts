@@ -1,0 +1,87 @@
+// What `alexnet train` takes.
+// Invariant: a default that is not written here is the library's or the preset's own.
+
+import { presets, type PresetName } from '../index.js';
+import { flag, option, positional, type Values } from './args.js';
+import { cacheSize, device, seed, strict, threads, workers } from './options.js';
+import { holdOutOption } from './pictures.js';
+import { integer, number, oneOf, text } from './values.js';
+
+const presetNames = Object.keys(presets) as PresetName[];
+
+export const positionals = {
+  dir: positional(
+    'DIR',
+    'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val',
+  ),
+};
+
+export const options = {
+  val: option({
+    value: 'DIR',
+    parse: text,
+    help: 'validation pictures, DIR/<class>/<picture>, instead of DIR/val',
+  }),
+  holdOut: holdOutOption,
+  out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for the weights' }),
+  overwrite: flag('replace the weights that the folder already has'),
+  epochs: option({
+    value: 'N',
+    parse: integer({ from: 1 }),
+    absent: 90,
+    help: 'passes over the training pictures',
+  }),
+  batchSize: option({ value: 'N', parse: integer({ from: 1 }), absent: 128, help: 'pictures a step' }),
+  preset: option({
+    value: 'NAME',
+    parse: oneOf(presetNames),
+    absent: 'bvlc',
+    help: `variant of AlexNet: ${presetNames.join(', ')}`,
+  }),
+  initialization: option({
+    value: 'KIND',
+    parse: oneOf(['preset', 'lecun']),
+    absent: 'preset',
+    help: "initial weights: the preset's, or lecun, which starts to learn sooner on few pictures",
+  }),
+  groups: option({
+    value: '1|2',
+    parse: oneOf([1, 2]),
+    help: "groups of conv2, conv4 and conv5 (default: the preset's); 1 joins what the paper splits over two GPUs",
+  }),
+  inputSize: option({
+    value: 'N',
+    parse: integer({ from: 1, to: 4096 }),
+    help: "side of the network's input in pixels (default: the preset's, 224 or 227); smaller is faster, and sees less",
+  }),
+  learningRate: option({
+    name: 'lr',
+    value: 'X',
+    parse: number('a number above 0', (value) => value > 0),
+    help: "learning rate at the start (default: the preset's); divided by 10 when the validation error stops falling",
+  }),
+  momentum: option({
+    value: 'X',
+    parse: number('a number of at least 0 and below 1', (value) => value >= 0 && value < 1),
+    help: "momentum (default: the preset's)",
+  }),
+  weightDecay: option({
+    value: 'X',
+    parse: number('a number of 0 or more', (value) => value >= 0),
+    help: "weight decay (default: the preset's)",
+  }),
+  noMirror: flag('do not mirror half of the pictures: for text, digits, traffic signs'),
+  seed: {
+    ...seed,
+    help: 'decides initial weights, order, crops, dropout and which pictures are held out (default 0)',
+  },
+  strict,
+  device,
+  threads,
+  workers,
+  cacheSize,
+  quiet: flag('no header and no progress; warnings and errors are still shown'),
+  json: flag('every event of the training on stdout, one JSON object a line'),
+};
+
+export type TrainArguments = Values<typeof positionals, typeof options>;

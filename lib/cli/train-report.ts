@@ -1,0 +1,69 @@
+// How a training is shown: a display for people on stderr, events for programs on stdout.
+// Invariant: with --json stdout holds JSON lines only; warnings are always shown somewhere.
+
+import {
+  createProgress,
+  type DoneEvent,
+  type Progress,
+  type SavedEvent,
+  type TrainingEvent,
+} from '../index.js';
+import { note, print, printJson, shellWord } from './output.js';
+
+export class TrainingReport implements Disposable {
+  readonly #json: boolean;
+  readonly #quiet: boolean;
+  readonly #progress: Progress | undefined;
+  readonly #saved = new Map<SavedEvent['kind'], SavedEvent>();
+
+  constructor({ json, quiet }: { readonly json: boolean; readonly quiet: boolean }) {
+    this.#json = json;
+    // On one terminal, JSON lines and a line that is redrawn would overwrite each other.
+    this.#quiet = quiet || (json && process.stdout.isTTY);
+    this.#progress = this.#quiet ? undefined : createProgress();
+  }
+
+  /** What is about to be trained, in lines for people and as an object for programs. */
+  start(lines: readonly string[], facts: Readonly<Record<string, unknown>>): void {
+    if (this.#json) printJson({ type: 'start', ...facts });
+    if (!this.#quiet) for (const line of lines) note(line);
+  }
+
+  handle(event: TrainingEvent): void {
+    if (this.#json) printJson(event);
+    // Where the weights are is part of the result, not of the progress.
+    if (event.type === 'saved') this.#saved.set(event.kind, event);
+    else if (this.#progress) this.#progress.handle(event);
+    else if (event.type === 'warning' && !this.#json) note(`warning: ${event.message}`);
+  }
+
+  /** How it ended, where the weights are, and what to type next. */
+  finish({ reason }: DoneEvent, out: { readonly folder: string; readonly hadWeights: boolean }): void {
+    this[Symbol.dispose]();
+    const say = this.#json ? (this.#quiet ? () => {} : note) : print;
+    if (this.#saved.size === 0) {
+      const earlier = out.hadWeights ? `; those in ${out.folder} are of an earlier training` : '';
+      say(`stopped before the end of the first epoch: no weights were written${earlier}`);
+      return;
+    }
+    if (reason === 'aborted') say('stopped early; the weights of whole epochs are saved');
+    for (const line of this.#savedLines()) say(line);
+    say(`next: alexnet predict ${shellWord(out.folder)} picture.jpg`);
+  }
+
+  /** After a failure: what is left of the training. */
+  fail(): void {
+    this[Symbol.dispose]();
+    for (const line of this.#savedLines()) note(line);
+  }
+
+  #savedLines(): string[] {
+    return [...this.#saved.values()]
+      .sort((a, b) => (a.kind < b.kind ? -1 : 1))
+      .map(({ kind, epoch, path }) => `${kind} weights (epoch ${epoch}): ${path}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#progress?.close();
+  }
+}

@@ -1,0 +1,256 @@
+// From a folder of pictures to predictions, with the commands that a user types.
+// Invariant: every training is of the smallest network; its weights are deleted with its test.
+
+import assert from 'node:assert/strict';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { tempFiles } from '../data/temp-folder.js';
+import { alexnet, colourPictures, eventsOf, SMALL, type Outcome } from './run-cli.js';
+
+interface Measured {
+  readonly loss: number;
+  readonly top1: number;
+  readonly images: number;
+}
+
+/** In a folder with pictures/, the training's folder is `run`. */
+function trainIn(cwd: string, ...more: readonly string[]): Promise<Outcome> {
+  return alexnet(['train', 'pictures', ...SMALL, ...more], { cwd });
+}
+
+function withPictures(perClass: number, more: Readonly<Record<string, Uint8Array | string>> = {}): string {
+  const pictures = { ...colourPictures(perClass), ...more };
+  return tempFiles(
+    Object.fromEntries(Object.entries(pictures).map(([path, data]) => [`pictures/${path}`, data])),
+  );
+}
+
+describe('a training from the command line', () => {
+  let cwd: string;
+  let trained: Outcome;
+  before(async () => {
+    cwd = withPictures(12);
+    trained = await trainIn(cwd, '--epochs', '3', '--json');
+  });
+  after(() => rmSync(join(cwd, 'run'), { recursive: true }));
+
+  it('reports its events in JSON lines, from start to done', () => {
+    assert.equal(trained.code, 0, trained.stderr);
+    const events = eventsOf(trained.stdout);
+    const { preset, pictures, classNames } = events[0] as Record<string, unknown>;
+    assert.deepEqual([preset, pictures], ['bvlc', { train: 33, validation: 3 }]);
+    assert.deepEqual(classNames, ['blue', 'green', 'red']);
+    assert.equal(events.filter(({ type }) => type === 'step').length, 15);
+    assert.deepEqual([events[0]?.['type'], events.at(-1)?.['type']], ['start', 'done']);
+  });
+
+  it('shows plain lines on stderr where there is no terminal, and says what to type next', () => {
+    assert.match(
+      trained.stderr,
+      /^model: AlexNet \(bvlc\), 20,180,355 parameters, input 67x67, initial weights: lecun\n/,
+    );
+    assert.match(
+      trained.stderr,
+      /\ndata: 33 pictures of 3 classes from pictures; validation with 3 pictures \(held out/,
+    );
+    assert.match(trained.stderr, /\nepoch 3\/3 {2}train loss .* validation loss /);
+    assert.match(trained.stderr, /\nbest weights \(epoch \d\): run\/best.safetensors\n/);
+    assert.match(trained.stderr, /\nnext: alexnet predict run picture.jpg\n$/);
+    // eslint-disable-next-line no-control-regex -- control characters are what must not be there
+    assert.doesNotMatch(trained.stderr, /[\x00-\x09\x0b-\x1f]/);
+  });
+
+  it('leaves weights that score as they did in training, on the pictures that were held out', async () => {
+    const { code, stdout, stderr } = await alexnet(
+      ['evaluate', 'run', 'pictures', '--split', 'val', '--json'],
+      { cwd },
+    );
+    assert.equal(code, 0, stderr);
+    const result = JSON.parse(stdout) as Measured & {
+      weights: string;
+      classes: unknown[];
+      skipped: unknown[];
+    };
+    const { validation } = eventsOf(trained.stdout).at(-1)?.['best'] as { validation: Measured };
+    assert.deepEqual([result.images, result.top1], [validation.images, validation.top1]);
+    assert.ok(
+      Math.abs(result.loss - validation.loss) < 1e-4,
+      `${result.loss}, in training ${validation.loss}`,
+    );
+    assert.deepEqual([result.weights, result.classes.length], ['run/best.safetensors', 3]);
+    assert.deepEqual(result.skipped, []);
+  });
+
+  it('leaves weights that can be evaluated on all pictures, class by class', async () => {
+    const { code, stdout } = await alexnet(['evaluate', 'run/last.safetensors', 'pictures'], { cwd });
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /^run\/last.safetensors on 36 pictures: all of pictures, which has neither test nor val\n/,
+    );
+    assert.match(stdout, /\nloss {3}\d\.\d{4}\ntop-1 {2}[\d.]+ %\ntop-5 {2}100.0 %\n/);
+    assert.match(stdout, /\n {2}green +[\d.]+ % {2}\(\d+ of 12\)\n/);
+  });
+
+  it('leaves weights that predict the class of a picture', async () => {
+    const images = ['pictures/red/3.png', 'pictures/green/0.png'];
+    const { code, stdout } = await alexnet(['predict', 'run', ...images, '--json'], { cwd });
+    assert.equal(code, 0);
+    const results = JSON.parse(stdout) as {
+      image: string;
+      predictions: { className: string; probability: number }[];
+    }[];
+    assert.deepEqual(
+      results.map(({ image, predictions }) => [image, predictions[0]?.className, predictions.length]),
+      [
+        [images[0], 'red', 3],
+        [images[1], 'green', 3],
+      ],
+    );
+    const sum = results[0]!.predictions.reduce((total, { probability }) => total + probability, 0);
+    assert.ok(Math.abs(sum - 1) < 1e-5);
+  });
+
+  it('leaves weights that predict although one picture cannot be decoded', async () => {
+    const images = ['missing.png', 'pictures/blue/1.png'];
+    const { code, stdout, stderr } = await alexnet(['predict', 'run', ...images, '--top', '1'], { cwd });
+    assert.equal(code, 1);
+    assert.match(stdout, /^pictures\/blue\/1.png\n +[\d.]+ % {2}blue\n$/);
+    assert.match(stderr, /^error: missing.png: there is no such file/);
+    const json = JSON.parse(
+      (await alexnet(['predict', 'run', ...images, '--json'], { cwd })).stdout,
+    ) as object[];
+    assert.deepEqual(
+      json.map((result) => Object.keys(result)),
+      [
+        ['image', 'error'],
+        ['image', 'predictions'],
+      ],
+    );
+  });
+
+  it('is not overwritten by another one, unless that is asked for', async () => {
+    const best = join(cwd, 'run', 'best.safetensors');
+    const before = statSync(best);
+    const refused = await trainIn(cwd, '--epochs', '1');
+    assert.deepEqual([refused.code, refused.stdout], [1, '']);
+    assert.match(refused.stderr, /^error: run\/best.safetensors is there already: .*--out.*--overwrite\n$/);
+    assert.deepEqual([statSync(best).ino, statSync(best).mtimeMs], [before.ino, before.mtimeMs]);
+    const replaced = await trainIn(cwd, '--epochs', '1', '--overwrite', '--quiet');
+    assert.deepEqual([replaced.code, replaced.stderr], [0, '']);
+    assert.equal(
+      replaced.stdout,
+      'best weights (epoch 1): run/best.safetensors\nlast weights (epoch 1): run/last.safetensors\n' +
+        'next: alexnet predict run picture.jpg\n',
+    );
+    assert.notEqual(statSync(best).ino, before.ino);
+  });
+});
+
+describe('a picture that cannot be decoded', () => {
+  const damaged = { 'red/damaged.jpg': 'not a picture' };
+
+  it('is named, even with --quiet, and left out of training', async () => {
+    const cwd = withPictures(3, damaged);
+    const { code, stdout, stderr } = await trainIn(cwd, '--epochs', '1', '--quiet');
+    assert.match(stderr, /^warning: skipped pictures\/red\/damaged.jpg: it is not a picture: .*\n$/);
+    assert.equal(code, 0);
+    assert.match(stdout, /^best weights \(epoch 1\)/);
+    const evaluated = await alexnet(['evaluate', 'run', 'pictures', '--json'], { cwd });
+    assert.match(evaluated.stderr, /^skipped pictures\/red\/damaged.jpg: it is not a picture: /);
+    const { images, skipped } = JSON.parse(evaluated.stdout) as {
+      images: number;
+      skipped: { path: string }[];
+    };
+    assert.deepEqual([images, skipped.map(({ path }) => path)], [9, ['pictures/red/damaged.jpg']]);
+    rmSync(join(cwd, 'run'), { recursive: true });
+  });
+
+  it('does not keep a batch of all pictures from being filled', async () => {
+    const cwd = withPictures(3, damaged);
+    const { code, stderr } = await trainIn(cwd, '--epochs', '1', '--batch-size', '100');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /\ndone: 1 epoch, 1 step in /);
+    rmSync(join(cwd, 'run'), { recursive: true });
+  });
+
+  it('ends training with --strict', async () => {
+    const { code, stderr } = await trainIn(withPictures(3, damaged), '--strict', '--quiet');
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: pictures\/red\/damaged.jpg: it is not a picture: .*\n$/);
+  });
+});
+
+describe('a folder that cannot be trained on', () => {
+  const cases: readonly [what: string, files: Record<string, string>, message: RegExp][] = [
+    ['has no pictures', { 'a/note.txt': '' }, /no pictures .* were found, but 1 other files: 1 \.txt/],
+    ['has an empty class', { 'a/1.png': '', 'b/note.txt': '' }, /these classes have no pictures .*: b/],
+    ['has one class', { 'a/1.png': '' }, /there is one class only, a; training needs two or more/],
+  ];
+  for (const [what, files, message] of cases) {
+    it(`is refused if it ${what}`, async () => {
+      const dir = tempFiles(files);
+      const { code, stdout, stderr } = await alexnet(['train', dir, '--out', join(dir, 'run')]);
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, message);
+    });
+  }
+});
+
+describe('weights that are not there', () => {
+  it('are missed by name', async () => {
+    const cwd = withPictures(1);
+    const missing = await alexnet(['predict', 'run', 'pictures/red/0.png'], { cwd });
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.stderr,
+      /^error: run: there is no such folder or file; give the folder of a training/,
+    );
+    const without = await alexnet(['evaluate', 'pictures', 'pictures'], { cwd });
+    assert.equal(without.code, 1);
+    assert.match(
+      without.stderr,
+      /^error: pictures: the folder has neither best.safetensors nor last.safetensors/,
+    );
+  });
+});
+
+describe('a training that is interrupted', () => {
+  it('by Ctrl-C keeps the weights of whole epochs, says so, and exits with 130', async () => {
+    const cwd = withPictures(4);
+    const args = ['train', 'pictures', ...SMALL, '--epochs', '10000', '--json'];
+    let sent = false;
+    const { code, stdout, stderr } = await alexnet(args, {
+      cwd,
+      onOutput: (written, child) => {
+        if (sent || !written.stdout.includes('"kind":"best"')) return;
+        sent = child.kill('SIGINT');
+      },
+    });
+    assert.equal(code, 130, stderr);
+    assert.equal(eventsOf(stdout).at(-1)?.['reason'], 'aborted');
+    assert.match(stderr, /\nwarning: stopping after this step; Ctrl-C again ends at once\n/);
+    assert.match(
+      stderr,
+      /\nstopped early; the weights of whole epochs are saved\nbest weights \(epoch \d+\): run\/best/,
+    );
+    const predicted = await alexnet(['predict', 'run', 'pictures/red/0.png'], { cwd });
+    assert.equal(predicted.code, 0, predicted.stderr);
+    rmSync(join(cwd, 'run'), { recursive: true });
+  });
+
+  it('by SIGTERM before the end of an epoch says that there are no weights, and exits with 143', async () => {
+    const cwd = withPictures(4);
+    const { code, stdout, stderr } = await alexnet(['train', 'pictures', ...SMALL], {
+      cwd,
+      onOutput: (written, child) => {
+        if (/^training: /m.test(written.stderr) && !written.stderr.includes('stopping')) {
+          child.kill('SIGTERM');
+        }
+      },
+    });
+    assert.equal(code, 143, stderr);
+    assert.equal(stdout, 'stopped before the end of the first epoch: no weights were written\n');
+    assert.equal(existsSync(join(cwd, 'run', 'last.safetensors')), false);
+  });
+});

@@ -1,0 +1,147 @@
+// The devices that suites run on, and what a test needs to put work on one and to judge what comes back.
+// Invariant: a suite runs on every device alike; a test that leaves tensors behind fails.
+import assert from 'node:assert/strict';
+import { conv2d } from '../../lib/ops/index.js';
+import { openDevice, type Device, type DeviceKind } from '../../lib/tensor/device.js';
+import type { DType } from '../../lib/tensor/dtype.js';
+import type { Shape } from '../../lib/tensor/shape.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import { assertClose } from './compare.js';
+import { dims4, ndArray, zeros, type NdArray } from './reference.js';
+import { tolerance, type ToleranceKey } from './tolerance.js';
+
+/** The devices under test. */
+export const deviceKinds: readonly DeviceKind[] = ['cpu'];
+
+/** How elements may lie in memory: the host's order, or the one a convolution chose. Never visible in results. */
+export const layouts = ['as uploaded', 'as a convolution leaves it'] as const;
+export type Layout = (typeof layouts)[number];
+
+type Rank4 = readonly [number, number, number, number];
+
+/** A tensor that came back. */
+export interface HostTensor {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly data: ArrayLike<number>;
+}
+
+const covered = new Map<DeviceKind, Set<string>>(deviceKinds.map((kind) => [kind, new Set()]));
+
+/** Ops whose outputs have been held against their reference on a device so far. */
+export function coveredOps(kind: DeviceKind): ReadonlySet<string> {
+  return covered.get(kind)!;
+}
+
+/** A device that is open while its suite runs. */
+export class TestDevice {
+  readonly kind: DeviceKind;
+  #device: Device | undefined;
+
+  constructor(kind: DeviceKind) {
+    this.kind = kind;
+  }
+
+  open(): void {
+    this.#device = openDevice(this.kind);
+  }
+
+  close(): void {
+    this.#device?.dispose();
+  }
+
+  get device(): Device {
+    return this.#device!;
+  }
+
+  /** Uploads as float32. The type follows from where it is used. */
+  tensor<S extends Shape>(x: NdArray, layout: Layout = 'as uploaded'): Tensor<'float32', S> {
+    const uploaded = this.device.tensor(Float32Array.from(x.data), { shape: x.shape });
+    const laid = layout === 'as uploaded' ? uploaded : this.#throughConvolution(uploaded, dims4(x.shape)[1]);
+    return laid as Tensor as Tensor<'float32', S>;
+  }
+
+  labels(values: ArrayLike<number>): Tensor<'int32', readonly [number]> {
+    return this.device.tensor(Int32Array.from(values), { shape: [values.length] });
+  }
+
+  /** Convolved with the identity: the same values (products with 0 and 1 are exact) in that op's layout. */
+  #throughConvolution(x: Tensor<'float32'>, channels: number): Tensor<'float32', Rank4> {
+    const identity = zeros([channels, channels, 1, 1]);
+    for (let c = 0; c < channels; c++) identity.data[c * channels + c] = 1;
+    return conv2d(x as Tensor<'float32', Rank4>, this.tensor(identity));
+  }
+
+  /** Runs `work`, brings what it returns to the host, and disposes all tensors it made. */
+  async compute<T extends Readonly<Record<string, Tensor>>>(
+    work: () => T,
+  ): Promise<{ [K in keyof T]: HostTensor }> {
+    const tensors = Object.entries<Tensor>(this.device.scope(work));
+    const arrays = await Promise.allSettled(tensors.map(([, tensor]) => tensor.data()));
+    for (const [, tensor] of tensors) tensor.dispose();
+    const failed = arrays.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    const results = tensors.map(([name, { dtype, shape }], i) => {
+      const data = (arrays[i] as PromiseFulfilledResult<ArrayLike<number>>).value;
+      return [name, { dtype, shape, data }] as const;
+    });
+    return Object.fromEntries(results) as { [K in keyof T]: HostTensor };
+  }
+
+  /** Compares an op's output with its reference by that op's tolerance, and notes the op as covered. */
+  expect(op: ToleranceKey, actual: HostTensor, expected: NdArray, what = 'output'): void {
+    assert.deepEqual(actual.shape, expected.shape, `${op}: shape of the ${what}`);
+    const close = { ...tolerance(op, expected.data), what: `${op}: ${what}` };
+    assertClose(actual.data, expected.data, close);
+    covered.get(this.kind)!.add(op);
+  }
+
+  /** Compares chosen elements, where the reference of all of them would take too long. */
+  expectSamples(
+    op: ToleranceKey,
+    actual: HostTensor,
+    expected: {
+      readonly shape: readonly number[];
+      readonly indices: readonly number[];
+      at(index: number): number;
+    },
+  ): void {
+    assert.deepEqual(actual.shape, expected.shape, `${op}: shape`);
+    const picked = {
+      ...actual,
+      shape: [expected.indices.length],
+      data: expected.indices.map((i) => actual.data[i]!),
+    };
+    this.expect(
+      op,
+      picked,
+      ndArray(
+        picked.shape,
+        expected.indices.map((i) => expected.at(i)),
+      ),
+      'samples',
+    );
+  }
+}
+
+/** A suite for each device under test. */
+export function forEachDevice(title: string, suite: (on: TestDevice) => void): void {
+  for (const kind of deviceKinds) {
+    describe(`${title} (${kind})`, () => {
+      const on = new TestDevice(kind);
+      let tensors = 0;
+      before(() => on.open());
+      beforeEach(() => {
+        tensors = on.device.memory().tensors;
+      });
+      suite(on);
+      afterEach('no tensor is left behind', () => assert.equal(on.device.memory().tensors, tensors));
+      after(() => on.close());
+    });
+  }
+}
+
+/** A test for each way in which an input can lie in memory. */
+export function forEachLayout(title: string, test: (layout: Layout) => Promise<void>): void {
+  for (const layout of layouts) it(`${title}, input ${layout}`, () => test(layout));
+}

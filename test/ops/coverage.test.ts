@@ -1,0 +1,28 @@
+// Every op of the table is held against its reference on every device; an op without a test fails here.
+// Invariant: counts comparisons that were made, not intentions; so the suites that make them are imported first.
+import './activation.test.js';
+import './augment.test.js';
+import './cast.test.js';
+import './conv2d.test.js';
+import './elementwise.test.js';
+import './linear.test.js';
+import './loss.test.js';
+import './lrn.test.js';
+import './pool2d.test.js';
+import './random.test.js';
+import './sgd.test.js';
+import assert from 'node:assert/strict';
+import { table } from '../../lib/ops/table.js';
+import { coveredOps, deviceKinds } from '../helpers/devices.js';
+
+describe('the suites above', () => {
+  for (const kind of deviceKinds) {
+    it(`compared the outputs of every op of the table on ${kind}`, () => {
+      const covered = coveredOps(kind);
+      assert.deepEqual(
+        Object.keys(table).filter((op) => !covered.has(op)),
+        [],
+      );
+    });
+  }
+});

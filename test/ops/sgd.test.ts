@@ -1,0 +1,180 @@
+// The optimiser's arithmetic against the float64 reference, in both forms, over steps whose rate changes.
+// Invariant: the values of w and v are right however they and the gradient lie in memory.
+import assert from 'node:assert/strict';
+import {
+  conv2d,
+  conv2dBackwardWeights,
+  linear,
+  linearBackwardWeights,
+  sgdStep,
+} from '../../lib/ops/index.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
+import { forEachDevice, type TestDevice } from '../helpers/devices.js';
+import * as reference from '../helpers/reference.js';
+import { hashNdArray, ndArray, zeros, type NdArray, type SgdState } from '../helpers/reference.js';
+
+const RATES = [0.01, 0.01, 0.001, 0.001, 0.05];
+const FORMS = ['paper', 'pytorch'] as const;
+
+function hash(shape: readonly number[], seed: number): NdArray {
+  return hashNdArray({ shape, seed, low: -1, high: 1 });
+}
+
+/** The reference's w and v after a step for each gradient. */
+function referenceSteps(w: NdArray, gradients: readonly NdArray[], form: 'paper' | 'pytorch'): SgdState {
+  let state: SgdState = { w: w.data, v: new Float64Array(w.data.length) };
+  gradients.forEach((g, i) => {
+    state = reference.sgdStep(state, g.data, { form, learningRate: RATES[i]!, momentum: 0.9, decay: 5e-4 });
+  });
+  return state;
+}
+
+function step(i: number, form: 'paper' | 'pytorch') {
+  return { learningRate: RATES[i]!, momentum: 0.9, weightDecay: 5e-4, form };
+}
+
+function expectState(
+  on: TestDevice,
+  actual: Awaited<ReturnType<typeof takeSteps>>,
+  w: NdArray,
+  state: SgdState,
+): void {
+  on.expect('sgd', actual.w, ndArray(w.shape, state.w), 'w');
+  on.expect('sgd', actual.v, ndArray(w.shape, state.v), 'v');
+}
+
+function takeSteps(
+  on: TestDevice,
+  w: NdArray,
+  {
+    steps,
+    form,
+  }: { steps: readonly ((w: Tensor<'float32'>) => Tensor<'float32'>)[]; form: 'paper' | 'pytorch' },
+) {
+  return on.compute(() => {
+    const parameter: Tensor<'float32'> = on.tensor(w);
+    const velocity: Tensor<'float32'> = on.tensor(zeros(w.shape));
+    steps.forEach((gradient, i) => sgdStep(parameter, velocity, gradient(parameter), step(i, form)));
+    return { w: parameter, v: velocity };
+  });
+}
+
+forEachDevice('sgd', (on) => {
+  for (const form of FORMS) {
+    it(`${form}: five steps with a changing rate`, async () => {
+      for (const shape of [[1], [5, 3], [40_001]]) {
+        const w = hash(shape, 101);
+        const gradients = RATES.map((_, i) => hash(shape, 102 + i));
+        const steps = gradients.map((g) => () => on.tensor(g) as Tensor<'float32'>);
+        const actual = await takeSteps(on, w, { steps, form });
+        expectState(on, actual, w, referenceSteps(w, gradients, form));
+      }
+    });
+
+    it(`${form}: neither momentum nor decay is plain descent`, async () => {
+      const [w, g] = [hash([7], 103), hash([7], 104)];
+      const { parameter } = await on.compute(() => {
+        const parameter = on.tensor(w);
+        const options = { learningRate: 0.5, momentum: 0, weightDecay: 0, form };
+        sgdStep(parameter, on.tensor(zeros([7])), on.tensor(g), options);
+        return { parameter };
+      });
+      on.expect(
+        'sgd',
+        parameter,
+        ndArray(
+          [7],
+          w.data.map((value, i) => value - 0.5 * g.data[i]!),
+        ),
+      );
+    });
+
+    for (const [what, groups, x, w] of [
+      ['a convolution', 1, [2, 20, 5, 5], [20, 20, 3, 3]],
+      ['a grouped convolution', 2, [2, 32, 5, 5], [32, 16, 3, 3]],
+      ['a convolution of a picture', 1, [1, 3, 9, 9], [5, 3, 3, 3]],
+    ] as const) {
+      it(`${form}: the weights and gradients of ${what}, which both rearrange`, async () => {
+        const [input, weights] = [hash(x, 105), hash(w, 106)];
+        const { gradients, steps } = convolutionSteps(on, { input, weights, groups });
+        const actual = await takeSteps(on, weights, { steps, form });
+        expectState(on, actual, weights, referenceSteps(weights, gradients, form));
+      });
+    }
+
+    it(`${form}: the weights and gradients of a fully connected layer`, async () => {
+      const [x, w] = [hash([3, 100], 107), hash([64, 100], 108)];
+      const gradients = RATES.map((_, i) => hash([3, 64], 109 + i));
+      const steps = gradients.map((dy) => (parameter: Tensor<'float32'>) => {
+        linear(
+          on.tensor<readonly [number, number]>(x),
+          parameter as Tensor<'float32', readonly [64, number]>,
+        );
+        return linearBackwardWeights(on.tensor(x), on.tensor(dy)).dw;
+      });
+      const actual = await takeSteps(on, w, { steps, form });
+      const inReference = gradients.map((dy) => reference.linearBackwardWeights(dy, x).dw);
+      expectState(on, actual, w, referenceSteps(w, inReference, form));
+    });
+  }
+
+  it('reaches the copies of weights that forward ops have packed for themselves', async () => {
+    const [x, w] = [hash([2, 20, 5, 5], 114), hash([20, 20, 3, 3], 115)];
+    const { y, state } = await outputAfterStep(on, x, w);
+    const updated = ndArray(w.shape, Array.from(state.w));
+    const options = { stride: { h: 1, w: 1 }, padding: { top: 0, bottom: 0, left: 0, right: 0 }, groups: 1 };
+    on.expect('conv2dForward', y, reference.conv2d(x, updated, undefined, options));
+  });
+
+  it('reaches every share of a parameter', async () => {
+    const w = hash([6], 116);
+    const { shared } = await on.compute(() => {
+      const parameter = on.tensor(w);
+      const shared = parameter.share();
+      sgdStep(parameter, on.tensor(zeros([6])), on.tensor(hash([6], 117)), step(0, 'paper'));
+      return { shared };
+    });
+    on.expect('sgd', shared, ndArray([6], referenceSteps(w, [hash([6], 117)], 'paper').w));
+  });
+});
+
+/** Steps with the gradients of a convolution that runs forward with the present weights in between. */
+function convolutionSteps(
+  on: TestDevice,
+  { input, weights, groups }: { input: NdArray; weights: NdArray; groups: number },
+) {
+  const padding = { top: 1, bottom: 1, left: 1, right: 1 };
+  const inReference = { stride: { h: 1, w: 1 }, padding, groups };
+  const outputShape = reference.conv2dShape(input.shape, weights.shape, inReference);
+  const outputs = RATES.map((_, i) => hash(outputShape, 120 + i));
+  const gradients = outputs.map(
+    (dy) => reference.conv2dBackwardWeights(dy, input, weights.shape, inReference).dw,
+  );
+  const steps = outputs.map((dy) => (parameter: Tensor<'float32'>) => {
+    conv2d(on.tensor(input), parameter as Tensor<'float32', readonly [number, number, number, number]>, {
+      padding,
+      groups,
+    });
+    const options = { weightShape: weights.shape, padding, groups };
+    return conv2dBackwardWeights(on.tensor(input), on.tensor(dy), options).dw;
+  });
+  return { gradients, steps };
+}
+
+/** Output of a convolution before whose last run, but after whose first, the weights were updated. */
+async function outputAfterStep(on: TestDevice, x: NdArray, w: NdArray) {
+  const g = hash(w.shape, 118);
+  const { before, y } = await on.compute(() => {
+    const parameter = on.tensor<readonly [number, number, number, number]>(w);
+    const before = conv2d(on.tensor(x), parameter);
+    sgdStep(parameter, on.tensor(zeros(w.shape)), on.tensor(g), step(0, 'paper'));
+    conv2d(on.tensor(x), parameter);
+    sgdStep(parameter, on.tensor(zeros(w.shape)), on.tensor(g), step(1, 'paper'));
+    return { before, y: conv2d(on.tensor(x), parameter) };
+  });
+  assert.notDeepEqual(before.data, y.data);
+  const options = { form: 'paper', learningRate: 0.01, momentum: 0.9, decay: 5e-4 } as const;
+  const fresh = (state: SgdState): SgdState => ({ w: state.w, v: new Float64Array(state.w.length) });
+  const once = reference.sgdStep(fresh({ w: w.data, v: w.data }), g.data, options);
+  return { y, state: reference.sgdStep(fresh(once), g.data, options) };
+}
