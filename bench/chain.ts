@@ -19,7 +19,9 @@ const median = (times: number[]) => times.sort((a, b) => a - b)[Math.floor(times
 
 function chain(): number {
   const { 'batch-size': batch, steps } = values;
-  const output = execFileSync(path.join(build, 'onednn-chain'), [batch, steps, threads], { encoding: 'utf8' });
+  const output = execFileSync(path.join(build, 'onednn-chain'), [batch, steps, threads], {
+    encoding: 'utf8',
+  });
   return median(output.trim().split('\n').map(Number));
 }
 
@@ -31,7 +33,9 @@ function step(): { medianMs: number; peakDeviceMiB: number; peakResidentMiB: num
   >;
 }
 
-execFileSync('cmake', ['--build', build, '--target', 'onednn-chain'], { stdio: ['ignore', 'ignore', 'inherit'] });
+execFileSync('cmake', ['--build', build, '--target', 'onednn-chain'], {
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
 const chains: number[] = [];
 const steps: ReturnType<typeof step>[] = [];
 for (let round = 0; round < Number(values.rounds); round++) {

@@ -22,7 +22,10 @@ model.initialize(device, { seed: 1 });
 const loss = new CrossEntropyLoss();
 const optimizer = new SGD(model.network.parameters, { learningRate: 1e-3 });
 using x = ops.gaussian(device, { shape: [batchSize, ...model.inputShape], std: 50, seed: 2 });
-using labels = device.tensor(Int32Array.from({ length: batchSize }, (_, i) => i % 1000), { shape: [batchSize] });
+using labels = device.tensor(
+  Int32Array.from({ length: batchSize }, (_, i) => i % 1000),
+  { shape: [batchSize] },
+);
 
 async function trainingStep(step: number): Promise<number> {
   const mode = { training: true, gradient: true, seed: 3, step };

@@ -42,5 +42,6 @@ function build() {
   }
 }
 
-const current = existsSync(addon) && statSync(addon).mtimeMs >= newestSource() && cmakeArguments().length === 0;
+const current =
+  existsSync(addon) && statSync(addon).mtimeMs >= newestSource() && cmakeArguments().length === 0;
 if (!current) build();

@@ -1,13 +1,6 @@
 // ReLU, tanh and sigmoid layers.
 // Invariant: backward needs the output alone.
-import {
-  relu,
-  reluBackward,
-  sigmoid,
-  sigmoidBackward,
-  tanh,
-  tanhBackward,
-} from '../ops/index.js';
+import { relu, reluBackward, sigmoid, sigmoidBackward, tanh, tanhBackward } from '../ops/index.js';
 import type { Shape } from '../tensor/shape.js';
 import { Layer, SavedTensors, type Activations, type Forward, type Mode } from './layer.js';
 

@@ -54,7 +54,11 @@ export class Conv2d extends Layer<SavedTensors<'x' | 'y'>> {
         `${this.name}: ${inChannels} input and ${outChannels} output channels must divide into ${groups} groups.`,
       );
     }
-    const shape = [outChannels, inChannels / groups, ...size2d(options.kernelSize, `${this.name}: kernelSize`)];
+    const shape = [
+      outChannels,
+      inChannels / groups,
+      ...size2d(options.kernelSize, `${this.name}: kernelSize`),
+    ];
     const fanIn = elementCount(shape) / outChannels;
     const standard: Initializer = { kind: 'gaussian', std: Math.sqrt(2 / fanIn) };
     this.weight = new Parameter({
@@ -113,7 +117,11 @@ export class Conv2d extends Layer<SavedTensors<'x' | 'y'>> {
     const x = saved.get('x');
     const bias = this.bias !== null;
     const geometry = this.#geometry;
-    const { dw, db } = conv2dBackwardWeights(x, masked, { weightShape: this.weight.shape, bias, ...geometry });
+    const { dw, db } = conv2dBackwardWeights(x, masked, {
+      weightShape: this.weight.shape,
+      bias,
+      ...geometry,
+    });
     this.weight.addGradient(dw);
     if (db) this.bias?.addGradient(db);
     if (!inputGradient) return null;

@@ -141,6 +141,9 @@ async function differentiate(layer: Layer, options: GradientCheckOptions): Promi
 
 function sampleIndices(count: number, samples: number, [seed, variable]: [number, number]): number[] {
   if (count <= samples) return Array.from({ length: count }, (_, i) => i);
-  const drawn = Array.from({ length: samples }, (_, i) => philox4x32([i, 0, variable, 0], [seed, 0])[0] % count);
+  const drawn = Array.from(
+    { length: samples },
+    (_, i) => philox4x32([i, 0, variable, 0], [seed, 0])[0] % count,
+  );
   return [...new Set(drawn)];
 }

@@ -30,7 +30,8 @@ export class Sequential extends Layer {
     this.#fused = fuseAll(layers);
     const names = this.parameters.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice) throw new ArgumentError(`Two layers have a parameter '${twice}': give layers different names.`);
+    if (twice)
+      throw new ArgumentError(`Two layers have a parameter '${twice}': give layers different names.`);
   }
 
   override get parameters(): readonly Parameter[] {

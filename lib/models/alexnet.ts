@@ -68,7 +68,9 @@ export function alexnet(options: AlexNetOptions = {}): Model {
   }
   const { initialization = 'preset' } = options;
   if (initialization !== 'preset' && initialization !== 'lecun') {
-    throw new ArgumentError(`alexnet: initialization is 'preset' or 'lecun', got '${String(initialization)}'.`);
+    throw new ArgumentError(
+      `alexnet: initialization is 'preset' or 'lecun', got '${String(initialization)}'.`,
+    );
   }
   const size = options.inputSize ?? preset.inputSize;
   const groups = options.groups ?? preset.groups;

@@ -32,7 +32,10 @@ const topics: readonly Topic[] = [
       `learning rate x${p.biasMultipliers.learningRateMultiplier ?? 1}, ` +
       `weight decay x${p.biasMultipliers.weightDecayMultiplier ?? 1}`,
   ],
-  ['momentum', (p) => (p.recipe.momentumForm === 'paper' ? 'learning rate inside the velocity' : "PyTorch's form")],
+  [
+    'momentum',
+    (p) => (p.recipe.momentumForm === 'paper' ? 'learning rate inside the velocity' : "PyTorch's form"),
+  ],
   ['weight decay', (p) => String(p.recipe.weightDecay)],
   ['batch', (p) => String(p.recipe.batchSize)],
   ['mean', (p) => `the training set's mean ${p.recipe.mean}; divided by ${p.recipe.std.join(', ')}`],
@@ -40,7 +43,8 @@ const topics: readonly Topic[] = [
 
 function describeLrn({ lrn }: Preset): string {
   if (!lrn) return 'none';
-  const towers = lrn.channelGroups && lrn.channelGroups > 1 ? `, within each of ${lrn.channelGroups} towers` : '';
+  const towers =
+    lrn.channelGroups && lrn.channelGroups > 1 ? `, within each of ${lrn.channelGroups} towers` : '';
   return `n ${lrn.size}, alpha ${lrn.alpha} over the window's ${lrn.alphaOver}, beta ${lrn.beta}, k ${lrn.k}${towers}`;
 }
 
@@ -57,5 +61,7 @@ export function explain(name: PresetName, actual: Preset): string[] {
     return here === there ? [] : [`  ${what}: ${here} (the paper: ${there})`];
   });
   const heading = `${name}: ${presets[name].description}`;
-  return differences.length > 0 ? [heading, 'Differences from the paper:', ...differences] : [heading, 'As in the paper.'];
+  return differences.length > 0
+    ? [heading, 'Differences from the paper:', ...differences]
+    : [heading, 'As in the paper.'];
 }

@@ -137,7 +137,9 @@ export class Model implements Disposable {
     const inputs = Array.isArray(input) ? (input as readonly PictureInput[]) : [input as PictureInput];
     const { batchSize = 64, top = Math.min(5, this.classes) } = options;
     if (!Number.isInteger(top) || top < 1 || top > this.classes) {
-      throw new ArgumentError(`predict: top must be from 1 to ${this.classes}, the number of classes; got ${top}.`);
+      throw new ArgumentError(
+        `predict: top must be from 1 to ${this.classes}, the number of classes; got ${top}.`,
+      );
     }
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new ArgumentError(`predict: batchSize must be a positive integer, got ${batchSize}.`);

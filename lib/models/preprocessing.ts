@@ -32,7 +32,9 @@ export class Preprocessing implements Disposable {
       );
     }
     if (crop > side) {
-      throw new ArgumentError(`preprocessing: a crop of ${crop} pixels does not fit into pictures of ${side}.`);
+      throw new ArgumentError(
+        `preprocessing: a crop of ${crop} pixels does not fit into pictures of ${side}.`,
+      );
     }
     this.options = options;
   }

@@ -40,7 +40,11 @@ export interface Preset {
     readonly position: 'outputs' | 'inputs';
   };
   /** Initial weights of the convolutions; of fc6 and fc7; of fc8. */
-  readonly weights: { readonly conv: WeightScale; readonly hidden: WeightScale; readonly output: WeightScale };
+  readonly weights: {
+    readonly conv: WeightScale;
+    readonly hidden: WeightScale;
+    readonly output: WeightScale;
+  };
   /** Initial biases of conv2, conv4, conv5, fc6 and fc7; those of conv1, conv3 and fc8 start at 0. */
   readonly biases: number | 'fan-in';
   readonly biasMultipliers: Multipliers;
@@ -120,7 +124,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     recipe: { ...paperRecipe, batchSize: 256 },
   },
   owt: {
-    description: '"One weird trick" (Krizhevsky 2014) as torchvision has it: one tower, fewer kernels, no LRN',
+    description:
+      '"One weird trick" (Krizhevsky 2014) as torchvision has it: one tower, fewer kernels, no LRN',
     inputSize: 224,
     conv1Padding: 2,
     channels: [64, 192, 384, 256, 256],

@@ -10,7 +10,10 @@ interface Labelled {
 }
 
 /** y = max(0, x) */
-export function relu<S extends Shape>(x: Tensor<'float32', S>, { label }: Labelled = {}): Tensor<'float32', S> {
+export function relu<S extends Shape>(
+  x: Tensor<'float32', S>,
+  { label }: Labelled = {},
+): Tensor<'float32', S> {
   return run1('reluForward', { inputs: { x }, label }) as Tensor<'float32', S>;
 }
 
@@ -24,7 +27,10 @@ export function reluBackward<S extends Shape>(
 }
 
 /** y = tanh(x) */
-export function tanh<S extends Shape>(x: Tensor<'float32', S>, { label }: Labelled = {}): Tensor<'float32', S> {
+export function tanh<S extends Shape>(
+  x: Tensor<'float32', S>,
+  { label }: Labelled = {},
+): Tensor<'float32', S> {
   return run1('tanhForward', { inputs: { x }, label }) as Tensor<'float32', S>;
 }
 
@@ -38,7 +44,10 @@ export function tanhBackward<S extends Shape>(
 }
 
 /** y = 1 / (1 + exp(-x)) */
-export function sigmoid<S extends Shape>(x: Tensor<'float32', S>, { label }: Labelled = {}): Tensor<'float32', S> {
+export function sigmoid<S extends Shape>(
+  x: Tensor<'float32', S>,
+  { label }: Labelled = {},
+): Tensor<'float32', S> {
   return run1('sigmoidForward', { inputs: { x }, label }) as Tensor<'float32', S>;
 }
 

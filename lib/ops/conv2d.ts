@@ -36,7 +36,12 @@ function attributesOf(options: Conv2dOptions): Record<string, number> {
 export function conv2dShape(x: Shape, w: Shape, options: Conv2dOptions = {}): Shape {
   const float32 = (shape: Shape) => ({ dtype: 'float32', shape }) as const;
   const inputs = { x: float32(x), w: float32(w) };
-  const context = { label: options.label ?? 'conv2d', inputs, attributes: attributesOf(options), result: undefined };
+  const context = {
+    label: options.label ?? 'conv2d',
+    inputs,
+    attributes: attributesOf(options),
+    result: undefined,
+  };
   return (conv2dForward(context)[0] as OutputSpec).shape;
 }
 

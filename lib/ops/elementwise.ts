@@ -23,8 +23,14 @@ export function fill<const S extends Shape, D extends 'float32' | 'int32' | 'uin
   const { shape, value, dtype = 'float32', label } = options;
   checkShape(shape, label ?? 'fill');
   const [low, high] = integerRanges[dtype] ?? [];
-  if (low !== undefined && high !== undefined && !(Number.isInteger(value) && value >= low && value <= high)) {
-    throw new ArgumentError(`${label ?? 'fill'}: ${value} is no ${dtype}, an integer from ${low} to ${high}.`);
+  if (
+    low !== undefined &&
+    high !== undefined &&
+    !(Number.isInteger(value) && value >= low && value <= high)
+  ) {
+    throw new ArgumentError(
+      `${label ?? 'fill'}: ${value} is no ${dtype}, an integer from ${low} to ${high}.`,
+    );
   }
   return run1('fill', { device, attributes: { value }, result: { dtype, shape }, label }) as Tensor<D, S>;
 }

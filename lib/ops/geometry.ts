@@ -22,7 +22,9 @@ export function size2d(size: Size2d, what: string): readonly [number, number] {
   const [height, width] = typeof size === 'number' ? [size, size] : size;
   for (const extent of [height, width]) {
     if (!Number.isInteger(extent) || extent < 1) {
-      throw new ArgumentError(`${what} must be a positive integer, or two of them; got ${JSON.stringify(size)}.`);
+      throw new ArgumentError(
+        `${what} must be a positive integer, or two of them; got ${JSON.stringify(size)}.`,
+      );
     }
   }
   return [height, width];
@@ -30,11 +32,14 @@ export function size2d(size: Size2d, what: string): readonly [number, number] {
 
 /** @throws ArgumentError unless all sides are non-negative integers */
 export function padding2d(padding: Padding2d | undefined, what: string): Padding {
-  const sides = typeof padding === 'number' ? { top: padding, bottom: padding, left: padding, right: padding } : padding;
+  const sides =
+    typeof padding === 'number' ? { top: padding, bottom: padding, left: padding, right: padding } : padding;
   const { top = 0, bottom = 0, left = 0, right = 0 } = sides ?? {};
   for (const side of [top, bottom, left, right]) {
     if (!Number.isInteger(side) || side < 0) {
-      throw new ArgumentError(`${what}: padding must be a non-negative integer, got ${JSON.stringify(padding)}.`);
+      throw new ArgumentError(
+        `${what}: padding must be a non-negative integer, got ${JSON.stringify(padding)}.`,
+      );
     }
   }
   return { padTop: top, padBottom: bottom, padLeft: left, padRight: right };

@@ -11,7 +11,11 @@ import { run, run1 } from './run.js';
 export function linear<N extends number, O extends number>(
   x: Tensor<'float32', readonly [N, number]>,
   w: Tensor<'float32', readonly [O, number]>,
-  options: { readonly b?: Tensor<'float32'> | undefined; readonly relu?: boolean; readonly label?: string } = {},
+  options: {
+    readonly b?: Tensor<'float32'> | undefined;
+    readonly relu?: boolean;
+    readonly label?: string;
+  } = {},
 ): Tensor<'float32', readonly [N, O]> {
   return run1('linearForward', {
     inputs: { x, w, b: options.b },

@@ -13,7 +13,10 @@ type Scores<N extends number> = Tensor<'float32', readonly [N, number]>;
 type Labels = Tensor<'int32', readonly [number]>;
 
 /** Over the last dimension: y_i = exp(x_i) / sum of exp(x_j). The caller owns y. */
-export function softmax<S extends Shape>(x: Tensor<'float32', S>, options: Labelled = {}): Tensor<'float32', S> {
+export function softmax<S extends Shape>(
+  x: Tensor<'float32', S>,
+  options: Labelled = {},
+): Tensor<'float32', S> {
   return run1('softmaxForward', { inputs: { x }, label: options.label }) as Tensor<'float32', S>;
 }
 

@@ -67,7 +67,10 @@ export function lrnBackward<S extends Shape>(
  * Within a channel ("same map" in cuda-convnet): a window of size x size pixels, clipped at the edges, divided by
  * size^2 there too under 'mean'. x: [N, C, H, W] -> y: the same shape; the caller owns it.
  */
-export function lrnWithin<S extends Shape>(x: Tensor<'float32', S>, options: LrnOptions): Tensor<'float32', S> {
+export function lrnWithin<S extends Shape>(
+  x: Tensor<'float32', S>,
+  options: LrnOptions,
+): Tensor<'float32', S> {
   return run1('lrnWithinForward', {
     inputs: { x },
     attributes: within(options),

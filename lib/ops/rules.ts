@@ -26,7 +26,8 @@ function input(context: Context, name: string): { dtype: NativeDType; shape: Sha
 function expectDType(context: Context, name: string, dtype: string): void {
   const found = input(context, name).dtype;
   if (found !== dtype) {
-    const hint = dtype === 'float32' ? 'Convert it with cast(x, { dtype: "float32" }).' : `Make it of ${dtype}.`;
+    const hint =
+      dtype === 'float32' ? 'Convert it with cast(x, { dtype: "float32" }).' : `Make it of ${dtype}.`;
     throw new DTypeError(`${context.label}: ${name} is ${found}, expected ${dtype}. ${hint}`);
   }
 }
@@ -273,7 +274,14 @@ export function lrn(context: Context): OutputSpec[] {
 }
 
 function pool2dOutput(context: Context, x: Shape): Shape {
-  const { kernelH = 1, kernelW = 1, padTop = 0, padBottom = 0, padLeft = 0, padRight = 0 } = context.attributes;
+  const {
+    kernelH = 1,
+    kernelW = 1,
+    padTop = 0,
+    padBottom = 0,
+    padLeft = 0,
+    padRight = 0,
+  } = context.attributes;
   if (Math.max(padTop, padBottom) >= kernelH || Math.max(padLeft, padRight) >= kernelW) {
     throw new ShapeError(
       `${context.label}: padding must be smaller than the window of ${kernelH}x${kernelW}, ` +
@@ -354,7 +362,9 @@ export function augment(context: Context): OutputSpec[] {
   }
   const [, , side = 0] = given(context).shape;
   if (side > height || side > width) {
-    throw new ShapeError(`${context.label}: a crop of ${side} does not fit into pictures of ${height}x${width}.`);
+    throw new ShapeError(
+      `${context.label}: a crop of ${side} does not fit into pictures of ${height}x${width}.`,
+    );
   }
   return [float32([n, 3, side, side])];
 }

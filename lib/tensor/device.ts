@@ -82,7 +82,9 @@ export function openDevice(kind: DeviceKind | 'auto' = 'cpu', options: DeviceOpt
   }
   const memoryLimitBytes = options.memoryLimitBytes ?? 0;
   if (!Number.isSafeInteger(memoryLimitBytes) || memoryLimitBytes < 0) {
-    throw new ArgumentError(`openDevice: memoryLimitBytes must be a non-negative integer, got ${memoryLimitBytes}.`);
+    throw new ArgumentError(
+      `openDevice: memoryLimitBytes must be a non-negative integer, got ${memoryLimitBytes}.`,
+    );
   }
   const resolved = kind === 'auto' ? 'cpu' : kind;
   try {
@@ -90,7 +92,9 @@ export function openDevice(kind: DeviceKind | 'auto' = 'cpu', options: DeviceOpt
     return new Device(resolved, id, options.debug ?? false);
   } catch (error) {
     if (error instanceof AlexnetError) throw error;
-    throw new DeviceError(`Device '${resolved}' cannot be opened: ${(error as Error).message}.`, { cause: error });
+    throw new DeviceError(`Device '${resolved}' cannot be opened: ${(error as Error).message}.`, {
+      cause: error,
+    });
   }
 }
 
@@ -130,7 +134,10 @@ export class Device implements Disposable {
     data: A,
     options: { readonly shape: S },
   ): Tensor<DTypeOfArray<A>, S>;
-  tensor<const S extends Shape>(data: readonly number[], options: { readonly shape: S }): Tensor<'float32', S>;
+  tensor<const S extends Shape>(
+    data: readonly number[],
+    options: { readonly shape: S },
+  ): Tensor<'float32', S>;
   tensor(
     data: ArrayOf<DType> | readonly number[],
     options: { readonly shape: Shape; readonly dtype?: DType },
@@ -175,7 +182,9 @@ export class Device implements Disposable {
       for (const tensor of made) tensor.dispose();
       // It fails where it goes on with those tensors, and nobody waits for it.
       result.catch(() => {});
-      throw new ArgumentError('device.scope: the function is asynchronous; declare its tensors with `using` instead.');
+      throw new ArgumentError(
+        'device.scope: the function is asynchronous; declare its tensors with `using` instead.',
+      );
     }
     const kept = tensorsIn(result);
     for (const tensor of made) {
@@ -274,7 +283,8 @@ export class Device implements Disposable {
   reclaim(handle: Handle, madeAt: string | undefined): void {
     if (this.#disposed) return;
     loadAddon().release(this.#id, handle);
-    if (madeAt !== undefined) process.emitWarning(`A tensor was never disposed. It was ${madeAt}`, 'TensorLeak');
+    if (madeAt !== undefined)
+      process.emitWarning(`A tensor was never disposed. It was ${madeAt}`, 'TensorLeak');
   }
 
   #open(): DeviceId {

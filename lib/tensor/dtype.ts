@@ -50,7 +50,9 @@ export function dtypeOfArray(array: ArrayBufferView): DType {
   if (array instanceof Int32Array) return 'int32';
   if (array instanceof Uint8Array) return 'uint8';
   if (array instanceof Uint16Array) {
-    throw new DTypeError("A Uint16Array holds bfloat16 or float16 bits: pass dtype: 'bfloat16' or 'float16'.");
+    throw new DTypeError(
+      "A Uint16Array holds bfloat16 or float16 bits: pass dtype: 'bfloat16' or 'float16'.",
+    );
   }
   throw new DTypeError(
     `${array.constructor.name} is not the array of any dtype. Use Float32Array, Int32Array, Uint8Array, or Uint16Array with a dtype.`,

@@ -6,7 +6,10 @@ import { sumSquares } from '../ops/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** @throws TrainingError if the loss is NaN or infinite */
-export function checkFinite(loss: number, context: { step: number; epoch: number; learningRate: number }): void {
+export function checkFinite(
+  loss: number,
+  context: { step: number; epoch: number; learningRate: number },
+): void {
   if (Number.isFinite(loss)) return;
   const { step, epoch, learningRate } = context;
   throw new TrainingError(
@@ -94,7 +97,8 @@ export class DeadStartGuard {
     const seen =
       `The loss is ${mean.toFixed(3)} after ${step} steps; guessing among ${classes} classes gives ` +
       `ln(${classes}) = ${guessing.toFixed(3)}: the network has not started to learn.`;
-    if (giveUpAfterSteps > 0 && step >= giveUpAfterSteps) throw new TrainingError('ERR_DEAD_START', `${seen} ${advice}`);
+    if (giveUpAfterSteps > 0 && step >= giveUpAfterSteps)
+      throw new TrainingError('ERR_DEAD_START', `${seen} ${advice}`);
     if (this.#warned || step < 10 * WINDOW) return undefined;
     this.#warned = true;
     return `${seen} It may still start. ${advice}`;

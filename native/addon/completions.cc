@@ -7,7 +7,8 @@
 
 namespace alexnet::addon {
 
-Completions::Completions(Napi::Env env) : env_(env), function_(decltype(function_)::New(env, "alexnet", 0, 1, this)) {
+Completions::Completions(Napi::Env env)
+    : env_(env), function_(decltype(function_)::New(env, "alexnet", 0, 1, this)) {
   function_.Unref(env_);
 }
 

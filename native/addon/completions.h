@@ -1,6 +1,6 @@
 // Results of awaited commands, on their way from a queue's thread to promises.
-// Invariant: what belongs to JavaScript stays on its thread, in pending_; queues carry tickets, which hold nothing of
-// it. The process stays alive while a promise is pending.
+// Invariant: what belongs to JavaScript stays on its thread, in pending_; queues carry tickets, which hold
+// nothing of it. The process stays alive while a promise is pending.
 #pragma once
 
 #include <napi.h>
@@ -24,9 +24,11 @@ class Completions {
   Completions& operator=(const Completions&) = delete;
   ~Completions() = default;
 
-  /** JavaScript thread: a command is about to be submitted. `buffer` keeps its memory in place until it is settled. */
+  /** JavaScript thread: a command is about to be submitted. `buffer` keeps its memory in place until it is
+   * settled. */
   Ticket Expect(const Napi::Promise::Deferred& deferred, Buffer buffer = {});
-  /** Any thread: has the promise settled on the JavaScript thread; it never is if the environment goes away before. */
+  /** Any thread: has the promise settled on the JavaScript thread; it never is if the environment goes away
+   * before. */
   void Post(Ticket ticket, Settle settle);
   /** JavaScript thread, once, when no other thread posts any more: what is pending is dropped. */
   void Close();

@@ -9,8 +9,8 @@
 namespace alexnet::addon {
 namespace {
 
-constexpr double kSlots = 16777216.0;           // 2^24 live tensors
-constexpr uint32_t kGenerations = 1u << 29;     // 2^29 * 2^24 = 2^53: the largest exact integer
+constexpr double kSlots = 16777216.0;        // 2^24 live tensors
+constexpr uint32_t kGenerations = 1u << 29;  // 2^29 * 2^24 = 2^53: the largest exact integer
 
 }  // namespace
 
@@ -61,7 +61,8 @@ std::vector<HandleTable::Entry> HandleTable::RemoveAll(uint32_t device) {
   std::vector<Entry> removed;
   for (uint32_t index = 0; index < slots_.size(); ++index) {
     const Slot& slot = slots_[index];
-    if (slot.entry.tensor && slot.device == device) removed.push_back(Remove(index + kSlots * slot.generation, device));
+    if (slot.entry.tensor && slot.device == device)
+      removed.push_back(Remove(index + kSlots * slot.generation, device));
   }
   return removed;
 }

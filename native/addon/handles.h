@@ -1,5 +1,6 @@
 // Tensors as integers: JavaScript holds a handle, the table holds the tensor.
-// Invariant: a handle is used once; a stale one is recognised by its generation, never mistaken for a live tensor.
+// Invariant: a handle is used once; a stale one is recognised by its generation, never mistaken for a live
+// tensor.
 #pragma once
 
 #include <cstdint>

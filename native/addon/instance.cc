@@ -65,8 +65,7 @@ Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
 
 }  // namespace
 
-Instance::Instance(Napi::Env env, Napi::Object exports)
-    : env_(env), completions_(env) {
+Instance::Instance(Napi::Env env, Napi::Object exports) : env_(env), completions_(env) {
   const auto add = [&](const char* name, auto method) { exports.Set(name, Bind(env, this, method, name)); };
   add("ops", &Instance::Ops);
   add("openDevice", &Instance::OpenDevice);
@@ -164,7 +163,8 @@ Napi::Value Instance::CloseDevice(Info info) {
   return info.Env().Undefined();
 }
 
-// dispatch(device, op, inputs: (handle | null)[], outputs: ([dtype, shape] | null)[], attributes: number[], label)
+// dispatch(device, op, inputs: (handle | null)[], outputs: ([dtype, shape] | null)[], attributes: number[],
+// label)
 //   -> handles of the outputs, null where null was given
 Napi::Value Instance::Dispatch(Info info) {
   Device& device = DeviceOf(info[0]);
@@ -197,7 +197,9 @@ Napi::Value Instance::Dispatch(Info info) {
   Napi::Array handles = Napi::Array::New(info.Env(), call.outputs.size());
   for (uint32_t i = 0; i < call.outputs.size(); ++i) {
     const TensorPtr& output = call.outputs[i];
-    handles.Set(i, output ? Napi::Number::New(info.Env(), Register(output, id, output->bytes())).As<Napi::Value>() : info.Env().Null());
+    handles.Set(
+        i, output ? Napi::Number::New(info.Env(), Register(output, id, output->bytes())).As<Napi::Value>()
+                  : info.Env().Null());
   }
   device.Submit(std::move(call));
   return handles;
@@ -208,7 +210,8 @@ Napi::Value Instance::Upload(Info info) {
   Device& device = DeviceOf(info[0]);
   const auto source = info[1].As<Napi::TypedArray>();
   auto tensor = std::make_shared<Tensor>(DTypeOf(info[2]), ShapeOf(info[3]));
-  Check(source.ByteLength() == tensor->bytes(), "upload of ", source.ByteLength(), " bytes into ", tensor->bytes());
+  Check(source.ByteLength() == tensor->bytes(), "upload of ", source.ByteLength(), " bytes into ",
+        tensor->bytes());
   const auto* bytes = static_cast<const unsigned char*>(source.ArrayBuffer().Data()) + source.ByteOffset();
   device.Upload(tensor, std::vector<unsigned char>(bytes, bytes + source.ByteLength()));
   const size_t size = tensor->bytes();
@@ -235,7 +238,8 @@ Napi::Value Instance::Download(Info info) {
   TensorPtr tensor = TensorOf(info[1], info[0].As<Napi::Number>().Uint32Value());
   const auto target = info[2].As<Napi::TypedArray>();
   Check(tensor->dtype != DType::kOpaque, "the state an op saves for its backward op cannot be read");
-  Check(target.ByteLength() == tensor->bytes(), "download of ", tensor->bytes(), " bytes into ", target.ByteLength());
+  Check(target.ByteLength() == tensor->bytes(), "download of ", tensor->bytes(), " bytes into ",
+        target.ByteLength());
   const auto deferred = Napi::Promise::Deferred::New(info.Env());
   auto* bytes = static_cast<unsigned char*>(target.ArrayBuffer().Data()) + target.ByteOffset();
   device.Download(tensor, bytes, Settling(completions_.Expect(deferred, Napi::Persistent(target))));

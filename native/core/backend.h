@@ -13,10 +13,10 @@
 namespace alexnet {
 
 struct MemoryStatistics {
-  size_t in_use_bytes = 0;   // held by live tensors and running ops
-  size_t cached_bytes = 0;   // freed, kept for reuse
-  size_t peak_bytes = 0;     // largest in_use_bytes so far
-  size_t limit_bytes = 0;    // 0: no limit
+  size_t in_use_bytes = 0;  // held by live tensors and running ops
+  size_t cached_bytes = 0;  // freed, kept for reuse
+  size_t peak_bytes = 0;    // largest in_use_bytes so far
+  size_t limit_bytes = 0;   // 0: no limit
 };
 
 /** A compiled, cached operation: which implementation was chosen for which problem. */

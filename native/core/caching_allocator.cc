@@ -1,5 +1,5 @@
-// Best fit over freed blocks, with a bound on waste, then the source, then the source again with the cache emptied.
-// Invariant: in_use_ + cached_bytes_ is what the source has handed out.
+// Best fit over freed blocks, with a bound on waste, then the source, then the source again with the cache
+// emptied. Invariant: in_use_ + cached_bytes_ is what the source has handed out.
 #include "core/caching_allocator.h"
 
 #include <algorithm>
@@ -15,14 +15,18 @@ size_t RoundUp(size_t bytes) {
   return (std::max<size_t>(bytes, 1) + unit - 1) / unit * unit;
 }
 
-std::string Mebibytes(size_t bytes) { return Message(bytes >> 20, " MiB"); }
+std::string Mebibytes(size_t bytes) {
+  return Message(bytes >> 20, " MiB");
+}
 
 }  // namespace
 
 CachingAllocator::CachingAllocator(std::unique_ptr<BlockSource> source, size_t limit_bytes)
     : source_(std::move(source)), limit_(limit_bytes) {}
 
-CachingAllocator::~CachingAllocator() { Trim(); }
+CachingAllocator::~CachingAllocator() {
+  Trim();
+}
 
 void* CachingAllocator::FromCache(size_t bytes) {
   // A block up to an eighth larger than asked for is taken; beyond that the waste would outgrow the saving.
@@ -55,8 +59,8 @@ void* CachingAllocator::Allocate(size_t bytes) {
     block = AcquireOrTrim(rounded);
     if (block == nullptr) {
       throw Error(ErrorCode::kOutOfMemory,
-                  Message("out of memory: asked for ", Mebibytes(rounded), " with ", Mebibytes(in_use_), " in use",
-                          limit_ ? Message(" and a limit of ", Mebibytes(limit_)) : std::string(),
+                  Message("out of memory: asked for ", Mebibytes(rounded), " with ", Mebibytes(in_use_),
+                          " in use", limit_ ? Message(" and a limit of ", Mebibytes(limit_)) : std::string(),
                           "; try a smaller batch, or dispose tensors that are no longer needed"));
     }
     live_.emplace(block, rounded);
@@ -83,6 +87,8 @@ void CachingAllocator::Trim() {
   cached_.clear();
 }
 
-MemoryStatistics CachingAllocator::Statistics() const { return {in_use_, cached_bytes_, peak_, limit_}; }
+MemoryStatistics CachingAllocator::Statistics() const {
+  return {in_use_, cached_bytes_, peak_, limit_};
+}
 
 }  // namespace alexnet

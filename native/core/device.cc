@@ -62,7 +62,8 @@ void Device::Loop() {
   finished_ = true;
 }
 
-std::shared_ptr<const Failure> Device::Attempt(const std::string& op, const std::string& label, const Command& work) {
+std::shared_ptr<const Failure> Device::Attempt(const std::string& op, const std::string& label,
+                                               const Command& work) {
   ErrorCode code = ErrorCode::kNative;
   std::string message;
   try {

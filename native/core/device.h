@@ -51,7 +51,8 @@ class Device {
   void RunOp(OpCall& call);
   /** The first failure since the last await, which is handed over and forgotten. */
   std::shared_ptr<const Failure> TakeFailure();
-  std::shared_ptr<const Failure> Attempt(const std::string& op, const std::string& label, const Command& work);
+  std::shared_ptr<const Failure> Attempt(const std::string& op, const std::string& label,
+                                         const Command& work);
 
   std::unique_ptr<Backend> backend_;
   std::shared_ptr<const Failure> failure_;

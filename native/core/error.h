@@ -1,5 +1,6 @@
 // The one exception type of the native side.
-// Invariant: nothing below the addon aborts, exits or prints; whatever fails throws an Error or a std::exception.
+// Invariant: nothing below the addon aborts, exits or prints; whatever fails throws an Error or a
+// std::exception.
 #pragma once
 
 #include <sstream>

@@ -27,18 +27,17 @@ std::vector<OpSpec::Operand> Operands(const std::string& text) {
 }
 
 OpSpec Parse(const char* name, const char* inputs, const char* outputs, const char* attributes) {
-  return {name,
-          Message(inputs, " -> ", outputs, " | ", attributes),
-          Operands(inputs),
-          Operands(outputs),
+  return {name, Message(inputs, " -> ", outputs, " | ", attributes), Operands(inputs), Operands(outputs),
           Words(attributes)};
 }
 
 void ValidateOperands(const OpCall& call, const std::vector<OpSpec::Operand>& declared,
                       const std::vector<TensorPtr>& given, const char* what) {
-  Check(declared.size() == given.size(), call.op->name, " takes ", declared.size(), " ", what, ", got ", given.size());
+  Check(declared.size() == given.size(), call.op->name, " takes ", declared.size(), " ", what, ", got ",
+        given.size());
   for (size_t i = 0; i < declared.size(); ++i) {
-    Check(given[i] || declared[i].optional, call.op->name, ": ", what, " '", declared[i].name, "' is missing");
+    Check(given[i] || declared[i].optional, call.op->name, ": ", what, " '", declared[i].name,
+          "' is missing");
   }
 }
 
@@ -63,8 +62,8 @@ double OpCall::Number(std::string_view name) const {
 void Validate(const OpCall& call) {
   ValidateOperands(call, call.op->inputs, call.inputs, "inputs");
   ValidateOperands(call, call.op->outputs, call.outputs, "outputs");
-  Check(call.op->attributes.size() == call.attributes.size(), call.op->name, " takes ", call.op->attributes.size(),
-        " attributes, got ", call.attributes.size());
+  Check(call.op->attributes.size() == call.attributes.size(), call.op->name, " takes ",
+        call.op->attributes.size(), " attributes, got ", call.attributes.size());
 }
 
 }  // namespace alexnet

@@ -11,7 +11,8 @@ dnnl::eltwise_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, alg
                                                         const dnnl::memory::desc& layout) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return {backend.engine(), dnnl::prop_kind::forward_training, function, layout, layout, 0.f, 0.f, attributes};
+  return {backend.engine(), dnnl::prop_kind::forward_training, function, layout, layout, 0.f, 0.f,
+          attributes};
 }
 
 void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
@@ -28,9 +29,9 @@ void Backward(CpuBackend& backend, OpCall& call, algorithm function) {
   const auto plan = backend.plans().Get(call, PlanKey(call).Add(y.layout), [&]() -> Plan {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::eltwise_backward::primitive_desc descriptor(backend.engine(), function, y.layout, y.layout, y.layout,
-                                                            0.f, 0.f, ForwardDescriptor(backend, function, y.layout),
-                                                            attributes);
+    const dnnl::eltwise_backward::primitive_desc descriptor(
+        backend.engine(), function, y.layout, y.layout, y.layout, 0.f, 0.f,
+        ForwardDescriptor(backend, function, y.layout), attributes);
     return {dnnl::eltwise_backward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
   });
   backend.Execute(*plan, {{DNNL_ARG_DST, y},

@@ -39,7 +39,9 @@ memory::dims Strides(const memory::dims& shape) {
   return strides;
 }
 
-memory::dims DimsOf(const Shape& shape) { return shape.empty() ? memory::dims{1} : shape; }
+memory::dims DimsOf(const Shape& shape) {
+  return shape.empty() ? memory::dims{1} : shape;
+}
 
 const char* IsaName(dnnl::cpu_isa isa) {
   switch (isa) {
@@ -79,7 +81,9 @@ CpuBackend::CpuBackend(const CpuOptions& options)
 CpuBackend::~CpuBackend() = default;
 
 // libgomp keeps a team for each thread that opens parallel regions; the size is that thread's own.
-void CpuBackend::Start() { omp_set_num_threads(options_.threads); }
+void CpuBackend::Start() {
+  omp_set_num_threads(options_.threads);
+}
 
 std::vector<std::pair<std::string, std::string>> CpuBackend::Describe() const {
   const dnnl_version_t* version = dnnl_version();
@@ -88,7 +92,9 @@ std::vector<std::pair<std::string, std::string>> CpuBackend::Describe() const {
           {"instructionSet", IsaName(dnnl::get_effective_cpu_isa())}};
 }
 
-bool CpuBackend::Supports(const OpSpec& op) const { return KernelTable().count(op.name) != 0; }
+bool CpuBackend::Supports(const OpSpec& op) const {
+  return KernelTable().count(op.name) != 0;
+}
 
 void CpuBackend::Run(OpCall& call) {
   const auto kernel = KernelTable().find(call.op->name);
@@ -100,7 +106,8 @@ void CpuBackend::Run(OpCall& call) {
 
 Buffer CpuBackend::Allocate(const memory::desc& layout) {
   CachingAllocator& allocator = allocator_;
-  return {layout, Block(allocator.Allocate(layout.get_size()), [&allocator](void* block) { allocator.Free(block); })};
+  return {layout,
+          Block(allocator.Allocate(layout.get_size()), [&allocator](void* block) { allocator.Free(block); })};
 }
 
 Buffer& CpuBackend::Create(Tensor& tensor, const memory::desc& layout) {
@@ -109,7 +116,9 @@ Buffer& CpuBackend::Create(Tensor& tensor, const memory::desc& layout) {
   return storage->buffer;
 }
 
-Buffer& CpuBackend::CreatePlain(Tensor& tensor) { return Create(tensor, PlainLayout(tensor)); }
+Buffer& CpuBackend::CreatePlain(Tensor& tensor) {
+  return Create(tensor, PlainLayout(tensor));
+}
 
 void CpuBackend::Execute(const Plan& plan, const std::unordered_map<int, Buffer>& arguments) {
   std::unordered_map<int, memory> memories;
@@ -159,15 +168,21 @@ memory::data_type TypeOf(DType dtype) {
   return memory::data_type::u8;
 }
 
-memory::desc PlainLayout(const memory::dims& shape, memory::data_type type) { return {shape, type, Strides(shape)}; }
+memory::desc PlainLayout(const memory::dims& shape, memory::data_type type) {
+  return {shape, type, Strides(shape)};
+}
 
-memory::desc PlainLayout(const Tensor& tensor) { return PlainLayout(DimsOf(tensor.shape), TypeOf(tensor.dtype)); }
+memory::desc PlainLayout(const Tensor& tensor) {
+  return PlainLayout(DimsOf(tensor.shape), TypeOf(tensor.dtype));
+}
 
 memory::desc AnyLayout(const memory::dims& shape, memory::data_type type) {
   return {shape, type, memory::format_tag::any};
 }
 
-bool IsPadded(const memory::desc& layout) { return layout.get_padded_dims() != layout.get_dims(); }
+bool IsPadded(const memory::desc& layout) {
+  return layout.get_padded_dims() != layout.get_dims();
+}
 
 CpuStorage& StorageOf(const Tensor& tensor) {
   Check(tensor.storage != nullptr, "a tensor was read before it was computed");
@@ -176,7 +191,9 @@ CpuStorage& StorageOf(const Tensor& tensor) {
   return *storage;
 }
 
-const Buffer& AsIs(const Tensor& tensor) { return StorageOf(tensor).buffer; }
+const Buffer& AsIs(const Tensor& tensor) {
+  return StorageOf(tensor).buffer;
+}
 
 Buffer In(CpuBackend& backend, const Tensor& tensor, const memory::desc& layout) {
   const Buffer& lies = AsIs(tensor);
@@ -207,9 +224,10 @@ Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& la
   if (lies == layout) return storage.buffer;
   if (storage.packed && storage.packed.layout == layout) return storage.packed;
   const bool was_plain = lies == PlainLayout(lies.get_dims(), lies.get_data_type());
-  const Buffer source = lies.get_dims() == layout.get_dims()
-                            ? storage.buffer
-                            : Buffer{PlainLayout(layout.get_dims(), lies.get_data_type()), Plain(backend, tensor).block};
+  const Buffer source =
+      lies.get_dims() == layout.get_dims()
+          ? storage.buffer
+          : Buffer{PlainLayout(layout.get_dims(), lies.get_data_type()), Plain(backend, tensor).block};
   Buffer packed = backend.Reorder(source, layout);
   (was_plain ? storage.buffer : storage.packed) = packed;
   return packed;

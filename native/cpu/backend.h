@@ -95,7 +95,8 @@ bool IsPadded(const dnnl::memory::desc& layout);
 CpuStorage& StorageOf(const Tensor& tensor);
 /** The tensor as it lies. */
 const Buffer& AsIs(const Tensor& tensor);
-/** The tensor as it lies, if in the rank of its shape (weights of grouped convolutions have one more), else row-major. */
+/** The tensor as it lies, if in the rank of its shape (weights of grouped convolutions have one more), else
+ * row-major. */
 Buffer Logical(CpuBackend& backend, const Tensor& tensor);
 /** The tensor in `layout`: as it lies, or a reordered copy. */
 Buffer In(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);

@@ -1,5 +1,6 @@
 // Conversions between element types, through float32.
-// Invariant: to floating point, round to nearest even; to integers, round to nearest even and saturate, NaN becomes 0.
+// Invariant: to floating point, round to nearest even; to integers, round to nearest even and saturate, NaN
+// becomes 0.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -29,10 +30,18 @@ struct Float16 {
   uint16_t bits;
 };
 
-float ToFloat(float value) { return value; }
-float ToFloat(int32_t value) { return static_cast<float>(value); }
-float ToFloat(uint8_t value) { return value; }
-float ToFloat(BFloat16 value) { return FromBits(uint32_t{value.bits} << 16); }
+float ToFloat(float value) {
+  return value;
+}
+float ToFloat(int32_t value) {
+  return static_cast<float>(value);
+}
+float ToFloat(uint8_t value) {
+  return value;
+}
+float ToFloat(BFloat16 value) {
+  return FromBits(uint32_t{value.bits} << 16);
+}
 
 float ToFloat(Float16 value) {
   const uint32_t sign = uint32_t{value.bits & 0x8000u} << 16;

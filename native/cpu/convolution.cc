@@ -1,5 +1,6 @@
 // Convolution on oneDNN: forward with bias and ReLU fused, gradients of data and of weights.
-// Invariant: oneDNN picks every layout; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
+// Invariant: oneDNN picks every layout; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH,
+// KW].
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -39,14 +40,22 @@ dnnl::primitive_attr Attributes(bool relu) {
 }
 
 dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Geometry& geometry,
-                                                            const Shape& x, const Shape& w, const Shape& y, bool bias,
-                                                            bool relu) {
+                                                            const Shape& x, const Shape& w, const Shape& y,
+                                                            bool bias, bool relu) {
   const memory::desc source = AnyLayout(x, kFloat);
   const memory::desc weights = AnyLayout(geometry.WeightDims(w), kFloat);
   const memory::desc target = AnyLayout(y, kFloat);
   if (!bias) {
-    return {backend.engine(),      prop_kind::forward_training, algorithm::convolution_direct, source, weights, target,
-            geometry.strides,      geometry.padding_low,        geometry.padding_high,         Attributes(relu)};
+    return {backend.engine(),
+            prop_kind::forward_training,
+            algorithm::convolution_direct,
+            source,
+            weights,
+            target,
+            geometry.strides,
+            geometry.padding_low,
+            geometry.padding_high,
+            Attributes(relu)};
   }
   return {backend.engine(),
           prop_kind::forward_training,
@@ -63,8 +72,8 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
 
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
   const auto descriptor =
-      ForwardDescriptor(backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
-                        call.inputs[2] != nullptr, call.Flag("relu"));
+      ForwardDescriptor(backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape,
+                        call.outputs[0]->shape, call.inputs[2] != nullptr, call.Flag("relu"));
   return {dnnl::convolution_forward(descriptor),
           {{DNNL_ARG_SRC, descriptor.src_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
@@ -79,8 +88,8 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
       backend.engine(), algorithm::convolution_direct, AnyLayout(dx, kFloat),
-      AnyLayout(geometry.WeightDims(w), kFloat), AnyLayout(dy, kFloat), geometry.strides, geometry.padding_low,
-      geometry.padding_high, hint, Attributes(false));
+      AnyLayout(geometry.WeightDims(w), kFloat), AnyLayout(dy, kFloat), geometry.strides,
+      geometry.padding_low, geometry.padding_high, hint, Attributes(false));
   return {dnnl::convolution_backward_data(descriptor),
           {{DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
@@ -89,16 +98,23 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
           descriptor.impl_info_str()};
 }
 
-dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(CpuBackend& backend, const OpCall& call) {
+dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(CpuBackend& backend,
+                                                                             const OpCall& call) {
   const Geometry geometry(call);
   const Shape &x = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dw = call.outputs[0]->shape;
   const auto hint = ForwardDescriptor(backend, geometry, x, dw, dy, call.outputs[1] != nullptr, false);
   const memory::desc source = AnyLayout(x, kFloat), target = AnyLayout(dy, kFloat);
   const memory::desc weights = AnyLayout(geometry.WeightDims(dw), kFloat);
   if (!call.outputs[1]) {
-    return {backend.engine(), algorithm::convolution_direct, source,
-            weights,          target,                        geometry.strides,
-            geometry.padding_low, geometry.padding_high,     hint,
+    return {backend.engine(),
+            algorithm::convolution_direct,
+            source,
+            weights,
+            target,
+            geometry.strides,
+            geometry.padding_low,
+            geometry.padding_high,
+            hint,
             Attributes(false)};
   }
   return {backend.engine(),
@@ -138,13 +154,15 @@ void Conv2dForward(CpuBackend& backend, OpCall& call) {
 
 void Conv2dBackwardData(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
-  backend.Execute(*plan, {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
-                          {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},
-                          {DNNL_ARG_DIFF_SRC, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DIFF_SRC))}});
+  backend.Execute(*plan,
+                  {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
+                   {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},
+                   {DNNL_ARG_DIFF_SRC, backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DIFF_SRC))}});
 }
 
 void Conv2dBackwardWeights(CpuBackend& backend, OpCall& call) {
-  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
+  const auto plan =
+      backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
   std::unordered_map<int, Buffer> arguments = {
       {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
       {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 15;
 
-ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t begin, int64_t end, float scale, float shift) {
+ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t begin, int64_t end, float scale,
+                                   float shift) {
   for (int64_t i = begin; i < end; ++i) y[i] = x[i] * scale + shift;
 }
 
@@ -49,26 +50,33 @@ void Fill(CpuBackend& backend, OpCall& call) {
       std::fill_n(static_cast<uint8_t*>(data), y.elements(), static_cast<uint8_t>(value));
       return;
     default:
-      throw Error(ErrorCode::kUnsupported, Message("fill does not write ", ToString(y.dtype), "; fill float32 and cast"));
+      throw Error(ErrorCode::kUnsupported,
+                  Message("fill does not write ", ToString(y.dtype), "; fill float32 and cast"));
   }
 }
 
-// The new tensor shares memory with the old one where that lies row-major; ops never write into what is shared.
+// The new tensor shares memory with the old one where that lies row-major; ops never write into what is
+// shared.
 void Reshape(CpuBackend& backend, OpCall& call) {
   const Buffer x = Plain(backend, *call.inputs[0]);
   call.outputs[0]->storage = std::make_shared<CpuStorage>(Buffer{PlainLayout(*call.outputs[0]), x.block});
 }
 
 void Affine(CpuBackend& backend, OpCall& call) {
-  const auto scale = static_cast<float>(call.Number("scale")), shift = static_cast<float>(call.Number("shift"));
+  const auto scale = static_cast<float>(call.Number("scale")),
+             shift = static_cast<float>(call.Number("shift"));
   const Buffer x = Dense(backend, *call.inputs[0]);
   float* const y = backend.Create(*call.outputs[0], x.layout).floats();
   ParallelFor(call.outputs[0]->elements(), kGrain,
               [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, shift); });
 }
 
-void Add(CpuBackend& backend, OpCall& call) { Binary(backend, call, AddRange); }
-void Multiply(CpuBackend& backend, OpCall& call) { Binary(backend, call, MultiplyRange); }
+void Add(CpuBackend& backend, OpCall& call) {
+  Binary(backend, call, AddRange);
+}
+void Multiply(CpuBackend& backend, OpCall& call) {
+  Binary(backend, call, MultiplyRange);
+}
 
 void Sum(CpuBackend& backend, OpCall& call) {
   const Buffer x = Plain(backend, *call.inputs[0]);

@@ -22,20 +22,25 @@ dnnl::primitive_attr Attributes(bool relu) {
   return attributes;
 }
 
-memory::desc Rows(const Shape& shape) { return PlainLayout(shape, kFloat); }
+memory::desc Rows(const Shape& shape) {
+  return PlainLayout(shape, kFloat);
+}
 
-dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Shape& x, const Shape& w,
-                                                              const Shape& y, bool bias, bool relu) {
+dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Shape& x,
+                                                              const Shape& w, const Shape& y, bool bias,
+                                                              bool relu) {
   const memory::desc weights = AnyLayout(w, kFloat);
   if (!bias) {
     return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows(y), Attributes(relu)};
   }
-  return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows({y[1]}), Rows(y), Attributes(relu)};
+  return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows({y[1]}), Rows(y),
+          Attributes(relu)};
 }
 
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
-  const auto descriptor = ForwardDescriptor(backend, call.inputs[0]->shape, call.inputs[1]->shape,
-                                            call.outputs[0]->shape, call.inputs[2] != nullptr, call.Flag("relu"));
+  const auto descriptor =
+      ForwardDescriptor(backend, call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
+                        call.inputs[2] != nullptr, call.Flag("relu"));
   return {dnnl::inner_product_forward(descriptor),
           {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
           descriptor.scratchpad_desc(),
@@ -59,10 +64,10 @@ Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
   const auto hint = ForwardDescriptor(backend, x, dw, dy, bias, false);
   const memory::desc weights = AnyLayout(dw, kFloat);
   const auto descriptor =
-      bias ? dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights, Rows({dy[1]}),
-                                                                  Rows(dy), hint, Attributes(false))
-           : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights, Rows(dy), hint,
-                                                                  Attributes(false));
+      bias ? dnnl::inner_product_backward_weights::primitive_desc(
+                 backend.engine(), Rows(x), weights, Rows({dy[1]}), Rows(dy), hint, Attributes(false))
+           : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights,
+                                                                  Rows(dy), hint, Attributes(false));
   return {dnnl::inner_product_backward_weights(descriptor),
           {{DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
           descriptor.scratchpad_desc(),
@@ -83,13 +88,15 @@ void LinearForward(CpuBackend& backend, OpCall& call) {
 
 void LinearBackwardData(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
-  backend.Execute(*plan, {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
-                          {DNNL_ARG_DIFF_DST, Plain(backend, *call.inputs[1])},
-                          {DNNL_ARG_DIFF_SRC, backend.CreatePlain(*call.outputs[0])}});
+  backend.Execute(*plan,
+                  {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
+                   {DNNL_ARG_DIFF_DST, Plain(backend, *call.inputs[1])},
+                   {DNNL_ARG_DIFF_SRC, backend.CreatePlain(*call.outputs[0])}});
 }
 
 void LinearBackwardWeights(CpuBackend& backend, OpCall& call) {
-  const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
+  const auto plan =
+      backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
   std::unordered_map<int, Buffer> arguments = {
       {DNNL_ARG_SRC, Plain(backend, *call.inputs[0])},
       {DNNL_ARG_DIFF_DST, Plain(backend, *call.inputs[1])},

@@ -1,5 +1,6 @@
 // Softmax, cross-entropy on logits, and what accuracies are made of.
-// Invariant: rows are independent; exponentials are of differences to the row's maximum, so nothing overflows.
+// Invariant: rows are independent; exponentials are of differences to the row's maximum, so nothing
+// overflows.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -33,8 +34,8 @@ double SoftmaxRow(const float* x, float* y, int64_t width) {
 
 void CheckLabels(const int32_t* labels, const Rows& rows) {
   for (int64_t i = 0; i < rows.count; ++i) {
-    Check(labels[i] >= 0 && labels[i] < rows.width, "label ", labels[i], " at position ", i, " is not one of the ",
-          rows.width, " classes (0 to ", rows.width - 1, ")");
+    Check(labels[i] >= 0 && labels[i] < rows.width, "label ", labels[i], " at position ", i,
+          " is not one of the ", rows.width, " classes (0 to ", rows.width - 1, ")");
   }
 }
 
@@ -47,7 +48,8 @@ void SoftmaxForward(CpuBackend& backend, OpCall& call) {
   const Buffer x = Plain(backend, *call.inputs[0]);
   float* const y = backend.CreatePlain(*call.outputs[0]).floats();
   ParallelFor(rows.count, kRowsPerThread, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) SoftmaxRow(x.floats() + i * rows.width, y + i * rows.width, rows.width);
+    for (int64_t i = begin; i < end; ++i)
+      SoftmaxRow(x.floats() + i * rows.width, y + i * rows.width, rows.width);
   });
 }
 
@@ -79,12 +81,14 @@ void CrossEntropyForward(CpuBackend& backend, OpCall& call) {
     }
   });
   const double total = std::accumulate(losses.begin(), losses.end(), 0.0);
-  *backend.CreatePlain(*call.outputs[0]).floats() = static_cast<float>(total / static_cast<double>(rows.count));
+  *backend.CreatePlain(*call.outputs[0]).floats() =
+      static_cast<float>(total / static_cast<double>(rows.count));
 }
 
 void CrossEntropyBackward(CpuBackend& backend, OpCall& call) {
   const Rows rows(call.inputs[0]->shape);
-  const Buffer probabilities = Plain(backend, *call.inputs[0]), label_buffer = Plain(backend, *call.inputs[1]);
+  const Buffer probabilities = Plain(backend, *call.inputs[0]),
+               label_buffer = Plain(backend, *call.inputs[1]);
   const auto* labels = static_cast<const int32_t*>(label_buffer.data());
   CheckLabels(labels, rows);
   float* const dlogits = backend.CreatePlain(*call.outputs[0]).floats();
@@ -97,8 +101,8 @@ void CrossEntropyBackward(CpuBackend& backend, OpCall& call) {
   }
 }
 
-// How many classes come before the true one: 0 is top-1 correct, below 5 is top-5 correct. Ties go to the lower
-// index, as in a stable sort; a row with a NaN has no order and counts as wrong.
+// How many classes come before the true one: 0 is top-1 correct, below 5 is top-5 correct. Ties go to the
+// lower index, as in a stable sort; a row with a NaN has no order and counts as wrong.
 void LabelRank(CpuBackend& backend, OpCall& call) {
   const Rows rows(call.inputs[0]->shape);
   const Buffer logits = Plain(backend, *call.inputs[0]), label_buffer = Plain(backend, *call.inputs[1]);
@@ -126,11 +130,12 @@ void TopK(CpuBackend& backend, OpCall& call) {
   for (int64_t i = 0; i < rows.count; ++i) {
     const float* row = x.floats() + i * rows.width;
     // NaN would break the order's laws; it counts as the smallest value.
-    const auto key = [row](int32_t c) { return std::isnan(row[c]) ? -std::numeric_limits<float>::infinity() : row[c]; };
+    const auto key = [row](int32_t c) {
+      return std::isnan(row[c]) ? -std::numeric_limits<float>::infinity() : row[c];
+    };
     std::iota(order.begin(), order.end(), 0);
-    std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int32_t a, int32_t b) {
-      return key(a) > key(b) || (key(a) == key(b) && a < b);
-    });
+    std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                      [&](int32_t a, int32_t b) { return key(a) > key(b) || (key(a) == key(b) && a < b); });
     for (int64_t j = 0; j < k; ++j) {
       values[i * k + j] = row[order[static_cast<size_t>(j)]];
       indices[i * k + j] = order[static_cast<size_t>(j)];

@@ -1,8 +1,8 @@
 // Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), own kernel:
 //   s_i = k + alpha * sum of x_j^2 over the window,  y_i = x_i s_i^-beta,
 //   dx_i = dy_i s_i^-beta - 2 alpha beta x_i * sum of dy_j x_j s_j^(-beta-1) over the window.
-// Invariant: alpha weighs the plain sum; the backward op needs x only, nothing is saved. A pixel's channels are
-// brought together in cache, so blocked, channels-last and row-major layouts take the same path.
+// Invariant: alpha weighs the plain sum; the backward op needs x only, nothing is saved. A pixel's channels
+// are brought together in cache, so blocked, channels-last and row-major layouts take the same path.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,7 +18,8 @@ struct Lrn {
   float alpha, beta, k;
 
   explicit Lrn(const OpCall& call)
-      : size(std::min(call.Integer("size"), 2 * call.inputs[0]->shape[1] - 1)),  // wider sees no more channels
+      : size(
+            std::min(call.Integer("size"), 2 * call.inputs[0]->shape[1] - 1)),  // wider sees no more channels
         groups(call.Integer("channelGroups")),
         alpha(static_cast<float>(call.Number("alpha"))),
         beta(static_cast<float>(call.Number("beta"))),
@@ -77,8 +78,9 @@ ALEXNET_EVERY_ISA void ForwardRow(const float* x, float* y, PaddedRow& squares, 
   for (int64_t i = 0; i < channels; ++i) y[i] = x[i] * s[i];
 }
 
-ALEXNET_EVERY_ISA void BackwardRow(const float* x, const float* dy, float* dx, PaddedRow& squares, PaddedRow& ratios,
-                                   float* s, float* powers, int64_t channels, const Lrn& lrn) {
+ALEXNET_EVERY_ISA void BackwardRow(const float* x, const float* dy, float* dx, PaddedRow& squares,
+                                   PaddedRow& ratios, float* s, float* powers, int64_t channels,
+                                   const Lrn& lrn) {
   float* inner = squares.inner();
   for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
   WindowSums(squares.begin(), s, channels, lrn.size, lrn.k, lrn.alpha);
@@ -121,7 +123,9 @@ struct Pixels {
 /** Channels that lie together: all (channels-last), 16 or 8 (blocked), 1 (row-major); 0: none of these. */
 int64_t ChannelBlock(const dnnl::memory::desc& layout, const Shape& shape) {
   using tag = dnnl::memory::format_tag;
-  const auto is = [&](tag order) { return layout == dnnl::memory::desc(shape, layout.get_data_type(), order); };
+  const auto is = [&](tag order) {
+    return layout == dnnl::memory::desc(shape, layout.get_data_type(), order);
+  };
   if (IsPadded(layout)) return 0;
   if (is(tag::nChw16c)) return 16;
   if (is(tag::nChw8c)) return 8;

@@ -1,6 +1,6 @@
-// Local response normalisation within a channel ("same map", cuda-convnet): the formula of lrn.cc with a square
-// window of size x size pixels of the same channel, clipped at the edges.
-// Invariant: works on row-major planes, one plane a thread at a time.
+// Local response normalisation within a channel ("same map", cuda-convnet): the formula of lrn.cc with a
+// square window of size x size pixels of the same channel, clipped at the edges. Invariant: works on
+// row-major planes, one plane a thread at a time.
 #include <cmath>
 
 #include "cpu/kernels.h"
@@ -29,7 +29,8 @@ ALEXNET_EVERY_ISA void BoxSums(const float* in, float* rows, float* out, const W
   for (int64_t h = 0; h < height; ++h) {
     for (int64_t w = 0; w < width; ++w) {
       float sum = 0.f;
-      for (int64_t j = std::max<int64_t>(0, w - half); j <= std::min(width - 1, w + half); ++j) sum += in[h * width + j];
+      for (int64_t j = std::max<int64_t>(0, w - half); j <= std::min(width - 1, w + half); ++j)
+        sum += in[h * width + j];
       rows[h * width + w] = sum;
     }
   }
@@ -75,7 +76,8 @@ void LrnWithinBackward(CpuBackend& backend, OpCall& call) {
   float* const dx = backend.CreatePlain(*call.outputs[0]).floats();
   const int64_t pixels = window.pixels();
   ParallelFor(shape[0] * shape[1], 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> ratios(static_cast<size_t>(pixels)), rows(ratios.size()), s(ratios.size()), powers(s.size());
+    std::vector<float> ratios(static_cast<size_t>(pixels)), rows(ratios.size()), s(ratios.size()),
+        powers(s.size());
     for (int64_t plane = begin; plane < end; ++plane) {
       const float *in = x.floats() + plane * pixels, *gradient = dy.floats() + plane * pixels;
       Denominators(in, ratios.data(), rows.data(), s.data(), window);

@@ -14,16 +14,20 @@ struct Rates {
 
 constexpr int64_t kGrain = 1 << 15;
 
-ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t begin, int64_t end, const Rates& rates) {
-  const float learning_rate = rates.learning_rate, momentum = rates.momentum, weight_decay = rates.weight_decay;
+ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
+                                  const Rates& rates) {
+  const float learning_rate = rates.learning_rate, momentum = rates.momentum,
+              weight_decay = rates.weight_decay;
   for (int64_t i = begin; i < end; ++i) {
     v[i] = momentum * v[i] - learning_rate * (weight_decay * w[i] + dw[i]);
     w[i] += v[i];
   }
 }
 
-ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t begin, int64_t end, const Rates& rates) {
-  const float learning_rate = rates.learning_rate, momentum = rates.momentum, weight_decay = rates.weight_decay;
+ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
+                                  const Rates& rates) {
+  const float learning_rate = rates.learning_rate, momentum = rates.momentum,
+              weight_decay = rates.weight_decay;
   for (int64_t i = begin; i < end; ++i) {
     v[i] = momentum * v[i] + (weight_decay * w[i] + dw[i]);
     w[i] -= learning_rate * v[i];
@@ -34,7 +38,8 @@ ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t b
 float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout) {
   CpuStorage& storage = StorageOf(tensor);
   if (storage.buffer.layout != layout) {
-    const Buffer plain = {PlainLayout(layout.get_dims(), layout.get_data_type()), Plain(backend, tensor).block};
+    const Buffer plain = {PlainLayout(layout.get_dims(), layout.get_data_type()),
+                          Plain(backend, tensor).block};
     storage.buffer = backend.Reorder(plain, layout);
   } else if (storage.buffer.block.use_count() > 1) {
     storage.buffer = backend.Reorder(storage.buffer, layout);
@@ -46,7 +51,8 @@ float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::d
 }  // namespace
 
 void Sgd(CpuBackend& backend, OpCall& call) {
-  const Rates rates = {static_cast<float>(call.Number("learningRate")), static_cast<float>(call.Number("momentum")),
+  const Rates rates = {static_cast<float>(call.Number("learningRate")),
+                       static_cast<float>(call.Number("momentum")),
                        static_cast<float>(call.Number("weightDecay"))};
   const Buffer dw = AsIs(*call.inputs[2]);
   float* const w = Writable(backend, *call.inputs[0], dw.layout);
@@ -54,7 +60,8 @@ void Sgd(CpuBackend& backend, OpCall& call) {
   const auto range = call.Flag("torchForm") ? TorchRange : PaperRange;
   // Padding counts as elements: zero in dw, w and v alike, it stays zero.
   const auto elements = static_cast<int64_t>(dw.layout.get_size() / sizeof(float));
-  ParallelFor(elements, kGrain, [&](int64_t begin, int64_t end) { range(w, v, dw.floats(), begin, end, rates); });
+  ParallelFor(elements, kGrain,
+              [&](int64_t begin, int64_t end) { range(w, v, dw.floats(), begin, end, rates); });
 }
 
 }  // namespace alexnet::cpu

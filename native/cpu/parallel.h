@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <vector>
 
-// Chosen at load time by the CPU's features. Not in sanitizer builds: resolvers run before their runtime is up.
+// Chosen at load time by the CPU's features. Not in sanitizer builds: resolvers run before their runtime is
+// up.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
 #define ALEXNET_EVERY_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -17,7 +18,8 @@
 
 namespace alexnet::cpu {
 
-/** body(begin, end) over [0, count), split evenly; at least `grain` iterations a thread. body must not throw. */
+/** body(begin, end) over [0, count), split evenly; at least `grain` iterations a thread. body must not throw.
+ */
 template <typename Body>
 void ParallelFor(int64_t count, int64_t grain, const Body& body) {
   const int64_t wanted = std::max<int64_t>(1, count / std::max<int64_t>(grain, 1));

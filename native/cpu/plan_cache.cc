@@ -20,7 +20,9 @@ PlanKey::PlanKey(const OpCall& call) : text_(call.op->name) {
   add_shapes(call.outputs);
 }
 
-void PlanKey::Append(int64_t value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
+void PlanKey::Append(int64_t value) {
+  text_.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
 
 PlanKey& PlanKey::Add(const dnnl::memory::desc& layout) {
   for (const auto& values : {layout.get_strides(), layout.get_inner_blks(), layout.get_inner_idxs()}) {
@@ -30,7 +32,8 @@ PlanKey& PlanKey::Add(const dnnl::memory::desc& layout) {
   return *this;
 }
 
-std::shared_ptr<const Plan> PlanCache::Get(const OpCall& call, const PlanKey& key, const std::function<Plan()>& make) {
+std::shared_ptr<const Plan> PlanCache::Get(const OpCall& call, const PlanKey& key,
+                                           const std::function<Plan()>& make) {
   const auto found = by_key_.find(key.text());
   if (found != by_key_.end()) {
     entries_.splice(entries_.begin(), entries_, found->second);

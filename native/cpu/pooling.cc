@@ -32,20 +32,26 @@ dnnl::primitive_attr Attributes() {
   return attributes;
 }
 
-dnnl::pooling_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const OpCall& call, algorithm function,
-                                                        prop_kind kind, const memory::desc& source,
+dnnl::pooling_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const OpCall& call,
+                                                        algorithm function, prop_kind kind,
+                                                        const memory::desc& source,
                                                         const memory::desc& target) {
   const Geometry geometry(call);
-  return {backend.engine(),     kind,
-          function,             source,
-          target,               geometry.strides,
-          geometry.kernel,      geometry.dilation,
-          geometry.padding_low, geometry.padding_high,
+  return {backend.engine(),
+          kind,
+          function,
+          source,
+          target,
+          geometry.strides,
+          geometry.kernel,
+          geometry.dilation,
+          geometry.padding_low,
+          geometry.padding_high,
           Attributes()};
 }
 
-std::shared_ptr<const Plan> ForwardPlan(CpuBackend& backend, const OpCall& call, algorithm function, prop_kind kind,
-                                        const memory::desc& source) {
+std::shared_ptr<const Plan> ForwardPlan(CpuBackend& backend, const OpCall& call, algorithm function,
+                                        prop_kind kind, const memory::desc& source) {
   return backend.plans().Get(call, PlanKey(call).Add(source), [&]() -> Plan {
     const memory::desc any = AnyLayout(call.outputs[0]->shape, memory::data_type::f32);
     const auto descriptor = ForwardDescriptor(backend, call, function, kind, source, any);
@@ -69,7 +75,8 @@ std::shared_ptr<const Plan> BackwardPlan(CpuBackend& backend, const OpCall& call
 }
 
 algorithm Average(const OpCall& call) {
-  return call.Flag("clipped") ? algorithm::pooling_avg_exclude_padding : algorithm::pooling_avg_include_padding;
+  return call.Flag("clipped") ? algorithm::pooling_avg_exclude_padding
+                              : algorithm::pooling_avg_include_padding;
 }
 
 /** The order of `layout`, for another shape; row-major where it has no name. */
@@ -88,8 +95,9 @@ memory::desc LayoutLike(const memory::desc& layout, const Shape& shape) {
 void MaxPool2dForward(CpuBackend& backend, OpCall& call) {
   const Buffer x = Logical(backend, *call.inputs[0]);
   const bool training = call.outputs[1] != nullptr;
-  const auto plan = ForwardPlan(backend, call, algorithm::pooling_max,
-                                training ? prop_kind::forward_training : prop_kind::forward_inference, x.layout);
+  const auto plan =
+      ForwardPlan(backend, call, algorithm::pooling_max,
+                  training ? prop_kind::forward_training : prop_kind::forward_inference, x.layout);
   const Buffer& y = backend.Create(*call.outputs[0], plan->layout(DNNL_ARG_DST));
   std::unordered_map<int, Buffer> arguments = {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}};
   if (training) {
@@ -107,7 +115,8 @@ void MaxPool2dForward(CpuBackend& backend, OpCall& call) {
 void MaxPool2dBackward(CpuBackend& backend, OpCall& call) {
   const auto* argmax = dynamic_cast<const ArgmaxStorage*>(call.inputs[0]->storage.get());
   Check(argmax != nullptr, "the saved state is not that of a max pooling");
-  const bool fits = argmax->attributes == call.attributes && argmax->source.get_dims() == call.outputs[0]->shape &&
+  const bool fits = argmax->attributes == call.attributes &&
+                    argmax->source.get_dims() == call.outputs[0]->shape &&
                     argmax->target.get_dims() == call.inputs[1]->shape;
   Check(fits, "the saved state is that of another max pooling: another input shape, or other options");
   const auto plan = BackwardPlan(backend, call, algorithm::pooling_max, argmax->source, argmax->target);

@@ -22,12 +22,13 @@ RandomStream StreamOf(const OpCall& call) {
 template <typename Write>
 void ForEachBlock(int64_t elements, const RandomStream& random, const Write& write) {
   ParallelFor((elements + 3) / 4, kBlocksPerThread, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) write(4 * block, Philox(static_cast<uint64_t>(block), random));
+    for (int64_t block = begin; block < end; ++block)
+      write(4 * block, Philox(static_cast<uint64_t>(block), random));
   });
 }
 
-ALEXNET_EVERY_ISA void DropoutBlocks(const float* x, float* y, int64_t begin, int64_t end, const RandomStream& random,
-                                     uint64_t threshold, float scale) {
+ALEXNET_EVERY_ISA void DropoutBlocks(const float* x, float* y, int64_t begin, int64_t end,
+                                     const RandomStream& random, uint64_t threshold, float scale) {
   for (int64_t block = begin; block < end; ++block) {
     const PhiloxBlock words = Philox(static_cast<uint64_t>(block), random);
     for (int64_t i = 0; i < 4; ++i) {

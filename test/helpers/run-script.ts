@@ -30,9 +30,16 @@ const PRELUDE = `
 const LIMIT_MS = 30_000;
 
 /** @param body  of an ES module, after the prelude: openDevice, ops, heavy(device, length) */
-export function runScript(body: string, options: { readonly nodeOptions?: readonly string[] } = {}): Promise<Ended> {
+export function runScript(
+  body: string,
+  options: { readonly nodeOptions?: readonly string[] } = {},
+): Promise<Ended> {
   const flags = [...(options.nodeOptions ?? []), '--input-type=module', '--eval', PRELUDE + body];
-  const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, flags, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));

@@ -33,20 +33,44 @@ const lrn = { alpha: 0.1, beta: 0.75, k: 2 } as const;
 const PICTURES = [2, 6, 7, 5];
 
 const BUILT_IN: readonly (readonly [what: string, layer: () => Layer, shape: Shape])[] = [
-  ['Conv2d', () => new Conv2d({ inChannels: 6, outChannels: 4, kernelSize: 3, padding: 1, stride: 2 }), PICTURES],
-  ['Conv2d in groups', () => new Conv2d({ inChannels: 6, outChannels: 4, kernelSize: [3, 2], groups: 2 }), PICTURES],
-  ['Conv2d without bias', () => new Conv2d({ inChannels: 6, outChannels: 3, kernelSize: 2, bias: false }), PICTURES],
+  [
+    'Conv2d',
+    () => new Conv2d({ inChannels: 6, outChannels: 4, kernelSize: 3, padding: 1, stride: 2 }),
+    PICTURES,
+  ],
+  [
+    'Conv2d in groups',
+    () => new Conv2d({ inChannels: 6, outChannels: 4, kernelSize: [3, 2], groups: 2 }),
+    PICTURES,
+  ],
+  [
+    'Conv2d without bias',
+    () => new Conv2d({ inChannels: 6, outChannels: 3, kernelSize: 2, bias: false }),
+    PICTURES,
+  ],
   ['Linear', () => new Linear({ inFeatures: 12, outFeatures: 5 }), [3, 12]],
   ['Linear without bias', () => new Linear({ inFeatures: 12, outFeatures: 5, bias: false }), [3, 12]],
   ['ReLU', () => new ReLU(), PICTURES],
   ['Tanh', () => new Tanh(), PICTURES],
   ['Sigmoid', () => new Sigmoid(), [3, 7]],
   ['LocalResponseNorm', () => new LocalResponseNorm({ size: 5, alphaOver: 'sum', ...lrn }), PICTURES],
-  ['LocalResponseNorm in towers', () => new LocalResponseNorm({ size: 3, alphaOver: 'mean', channelGroups: 2, ...lrn }), PICTURES],
-  ['LocalResponseNorm within', () => new LocalResponseNorm({ size: 3, alphaOver: 'mean', region: 'within', ...lrn }), PICTURES],
+  [
+    'LocalResponseNorm in towers',
+    () => new LocalResponseNorm({ size: 3, alphaOver: 'mean', channelGroups: 2, ...lrn }),
+    PICTURES,
+  ],
+  [
+    'LocalResponseNorm within',
+    () => new LocalResponseNorm({ size: 3, alphaOver: 'mean', region: 'within', ...lrn }),
+    PICTURES,
+  ],
   ['MaxPool2d', () => new MaxPool2d({ kernelSize: 3, stride: 2, rounding: 'ceil' }), PICTURES],
   ['AvgPool2d', () => new AvgPool2d({ kernelSize: 3, stride: 2, rounding: 'ceil' }), PICTURES],
-  ['AvgPool2d over the whole kernel', () => new AvgPool2d({ kernelSize: 3, stride: 2, padding: 1, divisor: 'full' }), PICTURES],
+  [
+    'AvgPool2d over the whole kernel',
+    () => new AvgPool2d({ kernelSize: 3, stride: 2, padding: 1, divisor: 'full' }),
+    PICTURES,
+  ],
   ['Dropout', () => new Dropout({ stream: 1 }), PICTURES],
   ["the paper's Dropout", () => new Dropout({ stream: 1, convention: 'paper' }), PICTURES],
   ['Flatten', () => new Flatten(), PICTURES],
@@ -88,7 +112,11 @@ class LeakyReLU extends Layer<SavedTensors<'x'>> {
     return { y, saved: mode.gradient ? new SavedTensors({ x: x.share() }) : null };
   }
 
-  override backward(dy: Activations, saved: SavedTensors<'x'>, { inputGradient }: Wanted): Activations | null {
+  override backward(
+    dy: Activations,
+    saved: SavedTensors<'x'>,
+    { inputGradient }: Wanted,
+  ): Activations | null {
     if (!inputGradient) return null;
     return dy.device.scope(() => {
       const positive = ops.reluBackward(dy, saved.get('x'));
@@ -129,11 +157,17 @@ class ChannelScale extends Layer<SavedTensors<'x'>> {
     return { y, saved: mode.gradient ? new SavedTensors({ x: x.share() }) : null };
   }
 
-  override backward(dy: Activations, saved: SavedTensors<'x'>, { inputGradient }: Wanted): Activations | null {
+  override backward(
+    dy: Activations,
+    saved: SavedTensors<'x'>,
+    { inputGradient }: Wanted,
+  ): Activations | null {
     const groups = this.weight.size;
     const options = { groups, weightShape: this.weight.shape, bias: false };
     this.weight.addGradient(ops.conv2dBackwardWeights(saved.get('x'), dy, options).dw);
-    return inputGradient ? ops.conv2dBackwardData(dy, this.weight.value, { groups, inputShape: dy.shape }) : null;
+    return inputGradient
+      ? ops.conv2dBackwardData(dy, this.weight.value, { groups, inputShape: dy.shape })
+      : null;
   }
 }
 

@@ -25,10 +25,16 @@ const TRAINING: Mode = { training: true, gradient: true, seed: 11, step: 4 };
 
 forEachDevice('layers', (on) => {
   for (const [what, make] of [
-    ['Conv2d', () => new Conv2d({ inChannels: 6, outChannels: 5, kernelSize: [3, 2], stride: 2, padding: { top: 1 } })],
+    [
+      'Conv2d',
+      () => new Conv2d({ inChannels: 6, outChannels: 5, kernelSize: [3, 2], stride: 2, padding: { top: 1 } }),
+    ],
     ['MaxPool2d', () => new MaxPool2d({ kernelSize: 3, stride: 2, rounding: 'ceil' })],
     ['AvgPool2d', () => new AvgPool2d({ kernelSize: 2, padding: 1 })],
-    ['LocalResponseNorm', () => new LocalResponseNorm({ size: 3, alpha: 1, alphaOver: 'sum', beta: 1, k: 1 })],
+    [
+      'LocalResponseNorm',
+      () => new LocalResponseNorm({ size: 3, alpha: 1, alphaOver: 'sum', beta: 1, k: 1 }),
+    ],
     ['Flatten', () => new Flatten()],
     ['Dropout', () => new Dropout({ stream: 1 })],
   ] as const) {
@@ -44,20 +50,34 @@ forEachDevice('layers', (on) => {
   it('have no values before they are initialized, and say what to do', () => {
     using layer = new Linear({ name: 'fc6', inFeatures: 3, outFeatures: 2 });
     using x: Activations = on.tensor(hashNdArray({ shape: [1, 3], seed: 182, low: 0, high: 1 }));
-    assert.throws(() => layer.forward(x, inference), (error: Error) => {
-      assert.ok(error instanceof ArgumentError);
-      assert.match(error.message, /^fc6\.weight has no value yet: call initialize\(device, \{ seed \}\)/);
-      return true;
-    });
+    assert.throws(
+      () => layer.forward(x, inference),
+      (error: Error) => {
+        assert.ok(error instanceof ArgumentError);
+        assert.match(error.message, /^fc6\.weight has no value yet: call initialize\(device, \{ seed \}\)/);
+        return true;
+      },
+    );
   });
 
   it('refuse groups that their channels do not divide into', () => {
-    const make = () => new Conv2d({ name: 'conv2', inChannels: 96, outChannels: 255, kernelSize: 5, groups: 2 });
-    assert.throws(make, { code: 'ERR_ARGUMENT', message: /^conv2: 96 input and 255 output channels must divide/ });
+    const make = () =>
+      new Conv2d({ name: 'conv2', inChannels: 96, outChannels: 255, kernelSize: 5, groups: 2 });
+    assert.throws(make, {
+      code: 'ERR_ARGUMENT',
+      message: /^conv2: 96 input and 255 output channels must divide/,
+    });
   });
 
   it('normalise rank 4 only', () => {
-    const layer = new LocalResponseNorm({ name: 'lrn1', size: 5, alpha: 1, alphaOver: 'sum', beta: 0.75, k: 2 });
+    const layer = new LocalResponseNorm({
+      name: 'lrn1',
+      size: 5,
+      alpha: 1,
+      alphaOver: 'sum',
+      beta: 0.75,
+      k: 2,
+    });
     assert.throws(() => layer.outputShape([2, 3]), ShapeError);
   });
 });
@@ -77,7 +97,10 @@ forEachDevice('a Dropout layer', (on) => {
   for (const convention of ['inverted', 'paper'] as const) {
     for (const training of [true, false]) {
       it(`${convention}, in ${training ? 'training' : 'evaluation'}: output and gradient are the reference's`, async () => {
-        const { y, dx } = await pass(new Dropout({ rate: 0.3, convention, stream: 6 }), { ...TRAINING, training });
+        const { y, dx } = await pass(new Dropout({ rate: 0.3, convention, stream: 6 }), {
+          ...TRAINING,
+          training,
+        });
         const { seed, step } = TRAINING;
         const options = { rate: 0.3, mode: convention, training, seed, step, stream: 6 };
         on.expect('dropout', y, reference.dropout(x, options), 'y');
@@ -110,7 +133,8 @@ forEachDevice('a Dropout layer', (on) => {
 
 forEachDevice('a Parameter', (on) => {
   const make = () => new Parameter({ name: 'w', shape: [2, 3], initializer: { kind: 'gaussian', std: 1 } });
-  const values = (low: number) => on.tensor<readonly [2, 3]>(hashNdArray({ shape: [2, 3], seed: 185, low, high: 1 }));
+  const values = (low: number) =>
+    on.tensor<readonly [2, 3]>(hashNdArray({ shape: [2, 3], seed: 185, low, high: 1 }));
 
   it('releases a value that is replaced', () => {
     using parameter = make();
@@ -131,7 +155,10 @@ forEachDevice('a Parameter', (on) => {
     using parameter = make();
     parameter.assign(values(0));
     using wrong: Activations = on.tensor(ndArray([3, 2], [0, 0, 0, 0, 0, 0]));
-    assert.throws(() => parameter.assign(wrong), { code: 'ERR_SHAPE', message: /^w is \[2, 3\]; a value of \[3, 2\]/ });
+    assert.throws(() => parameter.assign(wrong), {
+      code: 'ERR_SHAPE',
+      message: /^w is \[2, 3\]; a value of \[3, 2\]/,
+    });
     assert.equal(parameter.value.disposed, false);
   });
 
@@ -142,7 +169,10 @@ forEachDevice('a Parameter', (on) => {
     parameter.addGradient(values(0));
     parameter.addGradient(values(0));
     const single = hashNdArray({ shape: [2, 3], seed: 185, low: 0, high: 1 });
-    assert.deepEqual(Array.from(await parameter.gradient!.data()), Array.from(single.data, (value) => 2 * value));
+    assert.deepEqual(
+      Array.from(await parameter.gradient!.data()),
+      Array.from(single.data, (value) => 2 * value),
+    );
     parameter.clearGradient();
     assert.equal(parameter.gradient, undefined);
   });

@@ -105,8 +105,19 @@ forEachDevice('a Sequential', (on) => {
     const written = layers();
     using network = new Sequential(written);
     assert.deepEqual(network.layers, written);
-    const names = ['conv1.weight', 'conv1.bias', 'conv2.weight', 'fc3.weight', 'fc3.bias', 'fc4.weight', 'fc4.bias'];
-    assert.deepEqual(network.parameters.map(({ name }) => name), names);
+    const names = [
+      'conv1.weight',
+      'conv1.bias',
+      'conv2.weight',
+      'fc3.weight',
+      'fc3.bias',
+      'fc4.weight',
+      'fc4.bias',
+    ];
+    assert.deepEqual(
+      network.parameters.map(({ name }) => name),
+      names,
+    );
   });
 
   it('adds up the gradients of several passes', async () => {
@@ -123,7 +134,10 @@ forEachDevice('a Sequential', (on) => {
     }
     const twice: Float32Array[] = [];
     for (const { gradient } of network.parameters) twice.push(await gradient!.data());
-    assert.deepEqual(twice, once.gradients.map((gradient) => gradient.map((value) => 2 * value)));
+    assert.deepEqual(
+      twice,
+      once.gradients.map((gradient) => gradient.map((value) => 2 * value)),
+    );
   });
 
   it('keeps nothing but the output without a gradient to come', () => {
@@ -138,7 +152,10 @@ forEachDevice('a Sequential', (on) => {
   });
 
   it('leaves nothing behind when a layer refuses its input', () => {
-    using network = new Sequential([...layers().slice(0, 7), new Linear({ name: 'fc3', inFeatures: 7, outFeatures: 8 })]);
+    using network = new Sequential([
+      ...layers().slice(0, 7),
+      new Linear({ name: 'fc3', inFeatures: 7, outFeatures: 8 }),
+    ]);
     initialize(network, on.device);
     using x: Activations = on.tensor(X);
     const before = on.device.memory().tensors;
@@ -165,7 +182,10 @@ forEachDevice('a Sequential', (on) => {
     using network = new Sequential([new Unlearned(), new Linear({ inFeatures: 4, outFeatures: 2 })]);
     initialize(network, on.device);
     on.device.scope(() => {
-      const { saved } = network.forward(on.tensor(hashNdArray({ shape: [1, 4], seed: 1, low: 0, high: 1 })), TRAINING);
+      const { saved } = network.forward(
+        on.tensor(hashNdArray({ shape: [1, 4], seed: 1, low: 0, high: 1 })),
+        TRAINING,
+      );
       const dy: Activations = on.tensor(hashNdArray({ shape: [1, 2], seed: 2, low: 0, high: 1 }));
       assert.equal(network.backward(dy, saved!, { inputGradient: false }), null);
     });
@@ -174,7 +194,11 @@ forEachDevice('a Sequential', (on) => {
 
   it('may be nested, and may be empty', async () => {
     using flat = new Sequential(layers());
-    using nested = new Sequential([new Sequential(layers().slice(0, 4)), new Sequential([]), new Sequential(layers().slice(4))]);
+    using nested = new Sequential([
+      new Sequential(layers().slice(0, 4)),
+      new Sequential([]),
+      new Sequential(layers().slice(4)),
+    ]);
     initialize(flat, on.device);
     initialize(nested, on.device);
     assert.deepEqual(await throughChain(on, nested), await throughChain(on, flat));
@@ -193,7 +217,8 @@ describe('fusion', () => {
     network.forward(x, inference).y.dispose();
     return (await device.plans()).map(({ op }) => op).reverse();
   }
-  const conv = (name: string, inChannels = 3) => new Conv2d({ name, inChannels, outChannels: 4, kernelSize: 3 });
+  const conv = (name: string, inChannels = 3) =>
+    new Conv2d({ name, inChannels, outChannels: 4, kernelSize: 3 });
 
   it('takes a ReLU into the convolution before it', async () => {
     assert.deepEqual(await opsOf([conv('conv'), new ReLU()]), ['conv2dForward']);
@@ -223,10 +248,17 @@ describe('fusion', () => {
 
 describe('a Sequential refuses', () => {
   it('two layers whose parameters have the same name', () => {
-    const twins = () => new Sequential([new Linear({ inFeatures: 2, outFeatures: 2 }), new Linear({ inFeatures: 2, outFeatures: 2 })]);
+    const twins = () =>
+      new Sequential([
+        new Linear({ inFeatures: 2, outFeatures: 2 }),
+        new Linear({ inFeatures: 2, outFeatures: 2 }),
+      ]);
     assert.throws(twins, (error: Error) => {
       assert.ok(error instanceof ArgumentError);
-      assert.match(error.message, /^Two layers have a parameter 'linear\.weight': give layers different names/);
+      assert.match(
+        error.message,
+        /^Two layers have a parameter 'linear\.weight': give layers different names/,
+      );
       return true;
     });
   });
@@ -237,10 +269,16 @@ describe('a Sequential refuses', () => {
 
   it('pictures for a fully connected layer, and says what to put in front', () => {
     const network = new Sequential([new Linear({ name: 'fc6', inFeatures: 48, outFeatures: 2 })]);
-    assert.throws(() => network.outputShape([1, 3, 4, 4]), (error: Error) => {
-      assert.ok(error instanceof ShapeError);
-      assert.equal(error.message, 'fc6: x is [1, 3, 4, 4], expected [N, 48]. Put a Flatten layer in front.');
-      return true;
-    });
+    assert.throws(
+      () => network.outputShape([1, 3, 4, 4]),
+      (error: Error) => {
+        assert.ok(error instanceof ShapeError);
+        assert.equal(
+          error.message,
+          'fc6: x is [1, 3, 4, 4], expected [N, 48]. Put a Flatten layer in front.',
+        );
+        return true;
+      },
+    );
   });
 });

@@ -20,7 +20,12 @@ describe('the op table', () => {
   });
 
   it('lists its ops in one order, by which they are dispatched', () => {
-    assert.deepEqual(loadAddon().ops().map(({ name }) => name), names);
+    assert.deepEqual(
+      loadAddon()
+        .ops()
+        .map(({ name }) => name),
+      names,
+    );
   });
 
   it('has a kernel for every op on the CPU, and no kernel for anything else', () => {
@@ -46,7 +51,9 @@ describe('comparing op tables', () => {
   });
 
   it('names an op that the addon lacks', () => {
-    assert.deepEqual(compareTables(agreeing().filter(({ name }) => name !== 'sgd')), ["op 'sgd' is missing there"]);
+    assert.deepEqual(compareTables(agreeing().filter(({ name }) => name !== 'sgd')), [
+      "op 'sgd' is missing there",
+    ]);
   });
 
   for (const [what, signature] of [
@@ -76,13 +83,37 @@ describe('the addon', () => {
   for (const [what, dispatch, message] of [
     ['an op beyond the table', () => addon.dispatch(device, names.length, [], [], [], ''), /no such op: \d+/],
     ['too few inputs', () => addon.dispatch(device, relu, [], [scalar], [], ''), /takes 1 inputs, got 0/],
-    ['a missing input', () => addon.dispatch(device, relu, [null], [scalar], [], ''), /inputs 'x' is missing/],
-    ['too many attributes', () => addon.dispatch(device, 0, [], [scalar], [1, 2], ''), /takes 1 attributes, got 2/],
-    ['an impossible shape', () => addon.dispatch(device, 0, [], [[0, [-1]]], [1], ''), /impossible shape \[-1\]/],
-    ['a shape beyond memory', () => addon.dispatch(device, 0, [], [[0, [2 ** 30, 2 ** 30]]], [1], ''), /impossible/],
+    [
+      'a missing input',
+      () => addon.dispatch(device, relu, [null], [scalar], [], ''),
+      /inputs 'x' is missing/,
+    ],
+    [
+      'too many attributes',
+      () => addon.dispatch(device, 0, [], [scalar], [1, 2], ''),
+      /takes 1 attributes, got 2/,
+    ],
+    [
+      'an impossible shape',
+      () => addon.dispatch(device, 0, [], [[0, [-1]]], [1], ''),
+      /impossible shape \[-1\]/,
+    ],
+    [
+      'a shape beyond memory',
+      () => addon.dispatch(device, 0, [], [[0, [2 ** 30, 2 ** 30]]], [1], ''),
+      /impossible/,
+    ],
     ['an unknown type', () => addon.dispatch(device, 0, [], [[9, [1]]], [1], ''), /no such dtype: 9/],
-    ['a device that is not open', () => addon.dispatch(device + 1, 0, [], [scalar], [1], ''), /the device is closed/],
-    ['a handle that was never given', () => addon.dispatch(device, relu, [12345], [scalar], [], ''), /disposed/],
+    [
+      'a device that is not open',
+      () => addon.dispatch(device + 1, 0, [], [scalar], [1], ''),
+      /the device is closed/,
+    ],
+    [
+      'a handle that was never given',
+      () => addon.dispatch(device, relu, [12345], [scalar], [], ''),
+      /disposed/,
+    ],
     ['NaN for a handle', () => addon.dispatch(device, relu, [NaN], [scalar], [], ''), /disposed/],
     ['an array of another size', () => addon.upload(device, new Float32Array(3), 0, [2]), /12 bytes into 8/],
     ['no attributes at all', () => addon.dispatch(device, 0, [], [scalar], undefined as never, ''), /./],

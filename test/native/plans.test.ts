@@ -34,7 +34,11 @@ describe('the CPU backend at the shapes of AlexNet', () => {
   });
 
   it('computes every convolution, fully connected layer and pooling by a plan of its own', () => {
-    const layers = (op: string) => plans.filter((plan) => plan.op === op).map(({ label }) => label).sort();
+    const layers = (op: string) =>
+      plans
+        .filter((plan) => plan.op === op)
+        .map(({ label }) => label)
+        .sort();
     const convolutions = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5'];
     const fully = ['fc6', 'fc7', 'fc8'];
     const pools = ['pool1', 'pool2', 'pool5'];

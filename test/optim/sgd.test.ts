@@ -17,7 +17,12 @@ function makeParameter(
   multipliers: { learningRateMultiplier?: number; weightDecayMultiplier?: number } = {},
 ): Parameter {
   const { shape } = value;
-  const parameter = new Parameter({ name: 'w', shape, initializer: { kind: 'constant', value: 0 }, ...multipliers });
+  const parameter = new Parameter({
+    name: 'w',
+    shape,
+    initializer: { kind: 'constant', value: 0 },
+    ...multipliers,
+  });
   parameter.assign(on.tensor(value));
   return parameter;
 }
@@ -68,7 +73,10 @@ forEachDevice('SGD', (on) => {
   it("is the paper's unless told otherwise: momentum .9, decay 5e-4", () => {
     using optimizer = new SGD([], { learningRate: 0.01 });
     const { momentum, weightDecay, momentumForm } = optimizer;
-    assert.deepEqual({ momentum, weightDecay, momentumForm }, { momentum: 0.9, weightDecay: 5e-4, momentumForm: 'paper' });
+    assert.deepEqual(
+      { momentum, weightDecay, momentumForm },
+      { momentum: 0.9, weightDecay: 5e-4, momentumForm: 'paper' },
+    );
   });
 
   it('exempts a parameter whose decay multiplier is 0', async () => {

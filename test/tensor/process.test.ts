@@ -64,14 +64,19 @@ describe('a process', () => {
   });
 
   it('opens and disposes many devices, one after another', async () => {
-    const ended = await runScript(`
+    const ended = await runScript(
+      `
       for (let i = 0; i < 200; i++) {
         using device = openDevice('cpu');
         await ops.fill(device, { shape: [10], value: i }).data();
       }
       const { threads } = process.report.getReport().header.cpus ? { threads: 0 } : {};
       console.log('done');
-    `.replace(/const \{ threads \}.*\n/, '').replace('using device =', 'const device =').replace('}).data();', '}).data(); device.dispose();'));
+    `
+        .replace(/const \{ threads \}.*\n/, '')
+        .replace('using device =', 'const device =')
+        .replace('}).data();', '}).data(); device.dispose();'),
+    );
     assertEnded(ended, 'done\n');
   });
 });
