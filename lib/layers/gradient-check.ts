@@ -83,7 +83,7 @@ async function differenceQuotient(
   const moved = Float32Array.from(variable.values);
   const at = async (offset: number) => {
     moved[index] = (variable.values[index] as number) + offset;
-    return { x: moved[index] as number, loss: await variable.loss(moved) };
+    return { x: moved[index], loss: await variable.loss(moved) };
   };
   const [low, middle, high] = [await at(-step), await at(0), await at(step)];
   const left = (middle.loss - low.loss) / (middle.x - low.x);
@@ -118,7 +118,7 @@ async function differentiate(layer: Layer, options: GradientCheckOptions): Promi
     gradient: (await dx?.data()) ?? new Float32Array(x.size),
     loss: async (values) => {
       using moved = device.tensor(values, { shape: inputShape });
-      return forwardLoss(moved);
+      return await forwardLoss(moved);
     },
   };
   const xValues = inputVariable.values;

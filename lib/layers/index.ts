@@ -6,7 +6,7 @@ export * from './dropout.js';
 export * from './flatten.js';
 export * from './gradient-check.js';
 export * from './layer.js';
-export * from './learned.js';
+export type * from './learned.js';
 export * from './linear.js';
 export * from './loss.js';
 export * from './normalization.js';

@@ -30,8 +30,9 @@ export class Sequential extends Layer {
     this.#fused = fuseAll(layers);
     const names = this.parameters.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice)
+    if (twice) {
       throw new ArgumentError(`Two layers have a parameter '${twice}': give layers different names.`);
+    }
   }
 
   override get parameters(): readonly Parameter[] {

@@ -59,7 +59,7 @@ export class Model implements Disposable {
   #preprocessing: Preprocessing | undefined;
   #device: Device | undefined;
 
-  /** @throws ShapeError if the input does not fit the network */
+  /** @throws ShapeError if the input does not fit the network, ArgumentError if the class names do not */
   constructor(options: ModelOptions) {
     this.network = options.network;
     this.inputShape = options.inputShape;
@@ -68,7 +68,8 @@ export class Model implements Disposable {
     this.#explanation = options.explanation ?? [];
     const [, classes] = this.network.outputShape([1, ...this.inputShape]);
     this.classes = classes ?? 1;
-    this.#classNames = options.classNames ?? Array.from({ length: this.classes }, (_, i) => String(i));
+    this.#classNames = Array.from({ length: this.classes }, (_, i) => String(i));
+    if (options.classNames) this.classNames = options.classNames;
   }
 
   /** Class names in the order of the logits. */

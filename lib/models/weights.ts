@@ -13,7 +13,8 @@ import { formatShape, sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { alexnet, type AlexNetOptions } from './alexnet.js';
 import { cifarNet, type CifarNetOptions } from './cifar.js';
-import { Model, type Architecture } from './model.js';
+import type { Model } from './model.js';
+import type { Architecture } from './model.js';
 import { Preprocessing, type PreprocessingOptions } from './preprocessing.js';
 
 const FORMAT = 'alexnet.model.v1';

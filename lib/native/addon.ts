@@ -70,6 +70,8 @@ export interface Addon {
   memory(device: DeviceId): MemoryStatistics;
   trim(device: DeviceId): void;
   plans(device: DeviceId): Promise<PlanDescription[]>;
+  /** Ends all devices at once, whatever they are doing. */
+  shutdown(): void;
 }
 
 /** The folder of this package, where `build` and `prebuilds` are. */
@@ -84,8 +86,11 @@ let loaded: Addon | undefined;
 
 /** @throws AddonError if there is no binary for this platform, or it does not load. */
 export function loadAddon(): Addon {
-  loaded ??= explained((nodeGypBuild) => nodeGypBuild(packageDirectory));
-  return loaded;
+  if (loaded) return loaded;
+  const addon = explained((nodeGypBuild) => nodeGypBuild(packageDirectory));
+  // Leaving through process.exit() destroys the globals of native libraries under threads that still work.
+  process.once('exit', () => addon.shutdown());
+  return (loaded = addon);
 }
 
 /**

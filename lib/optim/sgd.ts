@@ -32,8 +32,9 @@ export class SGD implements Disposable {
     if (!(momentum >= 0 && momentum < 1)) {
       throw new ArgumentError(`SGD: momentum must be at least 0 and below 1, got ${momentum}.`);
     }
-    if (!(weightDecay >= 0))
+    if (!(weightDecay >= 0)) {
       throw new ArgumentError(`SGD: weightDecay must not be negative, got ${weightDecay}.`);
+    }
     this.#parameters = parameters;
     this.#learningRate = checkRate(learningRate);
     this.momentum = momentum;

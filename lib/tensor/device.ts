@@ -20,7 +20,7 @@ import {
   type NativeFailure,
   type PlanDescription,
 } from '../native/addon.js';
-import { arrayFrom, dtypeOfArray, makeArray, type ArrayOf, type DType } from './dtype.js';
+import { arrayFrom, dtypeOfArray, holds, makeArray, type ArrayOf, type DType } from './dtype.js';
 import { checkShape, elementCount, formatShape, type Shape } from './shape.js';
 import { Tensor } from './tensor.js';
 
@@ -147,7 +147,7 @@ export class Device implements Disposable {
     const isArray = ArrayBuffer.isView(data);
     const dtype = options.dtype ?? (isArray ? dtypeOfArray(data) : 'float32');
     const values = isArray ? data : arrayFrom(dtype, data);
-    if (values.constructor !== makeArray(dtype, 0).constructor) {
+    if (!holds(values, dtype)) {
       throw new ArgumentError(
         `tensor: ${dtype} is held in a ${makeArray(dtype, 0).constructor.name}, got a ${values.constructor.name}.`,
       );
@@ -247,7 +247,7 @@ export class Device implements Disposable {
       const handle = handles[i];
       if (!output || handle === null || handle === undefined) return null;
       // Opaque state is typed by the op's function as what it is; see ops/run.ts.
-      return new Tensor(this, handle, output.dtype as DType, output.shape);
+      return new Tensor(this, handle, output.dtype as DType, Object.freeze([...output.shape]));
     });
   }
 
@@ -283,8 +283,9 @@ export class Device implements Disposable {
   reclaim(handle: Handle, madeAt: string | undefined): void {
     if (this.#disposed) return;
     loadAddon().release(this.#id, handle);
-    if (madeAt !== undefined)
+    if (madeAt !== undefined) {
       process.emitWarning(`A tensor was never disposed. It was ${madeAt}`, 'TensorLeak');
+    }
   }
 
   #open(): DeviceId {

@@ -36,6 +36,11 @@ export function makeArray<D extends DType>(dtype: D, length: number): ArrayOf<D>
   return new constructors[dtype](length) as ArrayOf<D>;
 }
 
+/** Whether elements of the type are held in an array of this class; a Buffer is a Uint8Array. */
+export function holds(array: ArrayBufferView, dtype: DType): boolean {
+  return array instanceof constructors[dtype];
+}
+
 /** Converts numbers into an array of the type; for bfloat16 and float16, numbers are their bits. */
 export function arrayFrom<D extends DType>(dtype: D, values: readonly number[]): ArrayOf<D> {
   return constructors[dtype].from(values) as ArrayOf<D>;

@@ -58,8 +58,9 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> implements
    * @throws RangeError if there are more
    */
   async item(): Promise<number> {
-    if (this.size !== 1)
+    if (this.size !== 1) {
       throw new RangeError(`item() needs one element; ${this.toString()} has ${this.size}.`);
+    }
     return (await this.data())[0] as number;
   }
 

@@ -43,7 +43,8 @@ void Completions::Finish(const Message& message) {
 
 void Completions::Close() {
   pending_.clear();
-  function_.Abort();
+  if (!closed_) function_.Abort();
+  closed_ = true;
 }
 
 }  // namespace alexnet::addon

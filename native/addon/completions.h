@@ -30,7 +30,8 @@ class Completions {
   /** Any thread: has the promise settled on the JavaScript thread; it never is if the environment goes away
    * before. */
   void Post(Ticket ticket, Settle settle);
-  /** JavaScript thread, once, when no other thread posts any more: what is pending is dropped. */
+  /** JavaScript thread, when no other thread posts any more: what is pending is dropped. Harmless when
+   * repeated. */
   void Close();
 
  private:
@@ -50,6 +51,7 @@ class Completions {
   Napi::TypedThreadSafeFunction<Completions, Message, &Completions::Deliver> function_;
   std::map<Ticket, Pending> pending_;
   Ticket next_ = 1;
+  bool closed_ = false;
 };
 
 }  // namespace alexnet::addon

@@ -54,6 +54,15 @@ Shape ShapeOf(const Napi::Value& value) {
   return shape;
 }
 
+/** Where a typed array's elements are, also if threads share them. */
+unsigned char* DataOf(const Napi::TypedArray& array) {
+  void* data = nullptr;
+  const napi_status status =
+      napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
+  Check(status == napi_ok, "not a typed array");
+  return static_cast<unsigned char*>(data);
+}
+
 Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("code", failure.code);
@@ -80,11 +89,13 @@ Instance::Instance(Napi::Env env, Napi::Object exports) : env_(env), completions
   add("memory", &Instance::Memory);
   add("trim", &Instance::Trim);
   add("plans", &Instance::Plans);
+  add("shutdown", &Instance::Shutdown);
   // Runs before what the environment itself tears down, the thread-safe function among it.
   napi_add_env_cleanup_hook(env, [](void* instance) { static_cast<Instance*>(instance)->Close(); }, this);
 }
 
 void Instance::Close() {
+  closing_ = true;
   // Tensors die on their device's thread, before the device does.
   for (auto& [id, device] : devices_) {
     for (HandleTable::Entry& entry : handles_.RemoveAll(id)) device->Release(std::move(entry.tensor));
@@ -126,6 +137,7 @@ Napi::Value Instance::Ops(Info info) {
 
 // openDevice(kind, { threads, memoryLimitBytes }) -> id
 Napi::Value Instance::OpenDevice(Info info) {
+  Check(!closing_, "the process is about to exit");
   const std::string kind = info[0].As<Napi::String>();
   const auto options = info[1].As<Napi::Object>();
   const BackendOptions backend_options = {
@@ -212,7 +224,7 @@ Napi::Value Instance::Upload(Info info) {
   auto tensor = std::make_shared<Tensor>(DTypeOf(info[2]), ShapeOf(info[3]));
   Check(source.ByteLength() == tensor->bytes(), "upload of ", source.ByteLength(), " bytes into ",
         tensor->bytes());
-  const auto* bytes = static_cast<const unsigned char*>(source.ArrayBuffer().Data()) + source.ByteOffset();
+  const unsigned char* bytes = DataOf(source);
   device.Upload(tensor, std::vector<unsigned char>(bytes, bytes + source.ByteLength()));
   const size_t size = tensor->bytes();
   return Napi::Number::New(info.Env(), Register(tensor, info[0].As<Napi::Number>().Uint32Value(), size));
@@ -241,8 +253,7 @@ Napi::Value Instance::Download(Info info) {
   Check(target.ByteLength() == tensor->bytes(), "download of ", tensor->bytes(), " bytes into ",
         target.ByteLength());
   const auto deferred = Napi::Promise::Deferred::New(info.Env());
-  auto* bytes = static_cast<unsigned char*>(target.ArrayBuffer().Data()) + target.ByteOffset();
-  device.Download(tensor, bytes, Settling(completions_.Expect(deferred, Napi::Persistent(target))));
+  device.Download(tensor, DataOf(target), Settling(completions_.Expect(deferred, Napi::Persistent(target))));
   return deferred.Promise();
 }
 
@@ -307,6 +318,13 @@ Napi::Value Instance::Plans(Info info) {
     });
   });
   return deferred.Promise();
+}
+
+// shutdown(): ends all devices at once. Called when the process exits: exit() destroys the globals of
+// libraries, and no thread may use them then.
+Napi::Value Instance::Shutdown(Info info) {
+  Close();
+  return info.Env().Undefined();
 }
 
 }  // namespace alexnet::addon

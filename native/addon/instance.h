@@ -38,6 +38,7 @@ class Instance {
   Napi::Value Memory(Info info);
   Napi::Value Trim(Info info);
   Napi::Value Plans(Info info);
+  Napi::Value Shutdown(Info info);
 
   Device& DeviceOf(const Napi::Value& id);
   TensorPtr TensorOf(const Napi::Value& handle, uint32_t device);
@@ -54,6 +55,7 @@ class Instance {
   std::map<uint32_t, std::unique_ptr<Device>> devices_;
   std::map<uint32_t, std::unique_ptr<Device>> closed_;  // finishing what was submitted
   uint32_t next_device_ = 1;
+  bool closing_ = false;
 };
 
 }  // namespace alexnet::addon

@@ -94,7 +94,7 @@ describe('computeMean', () => {
       { onProgress: (p) => progress.push(p) },
     );
     assert.deepEqual(progress, [
-      { done: 128, total: 200 },
+      ...[32, 64, 96, 128, 160, 192].map((done) => ({ done, total: 200 })),
       { done: 200, total: 200 },
     ]);
   });

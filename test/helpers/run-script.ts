@@ -11,10 +11,19 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What every script starts with: the package's parts, and a convolution that takes its time. */
+export interface ScriptOptions {
+  readonly nodeOptions?: readonly string[];
+  /** What a worker thread does that the script makes by `startWorker()`; it has `parentPort` too. */
+  readonly worker?: string;
+}
+
+/** What every script and every worker has: the package's parts, and a convolution that takes its time. */
 const PRELUDE = `
   import { openDevice } from ${JSON.stringify(new URL('../../lib/tensor/device.js', import.meta.url).href)};
   import * as ops from ${JSON.stringify(new URL('../../lib/ops/index.js', import.meta.url).href)};
+  import { parentPort, Worker } from 'node:worker_threads';
+
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   /** A chain of convolutions, each a billion multiply-accumulates. */
   function heavy(device, length) {
@@ -27,14 +36,24 @@ const PRELUDE = `
   }
 `;
 
+const WORKERS = `
+  function startWorker() {
+    const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(workerSource)));
+    worker.message = new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+    worker.ended = new Promise((resolve) => worker.on('exit', resolve));
+    return worker;
+  }
+`;
+
 const LIMIT_MS = 30_000;
 
-/** @param body  of an ES module, after the prelude: openDevice, ops, heavy(device, length) */
+/** @param body  of an ES module: openDevice, ops, sleep(ms), heavy(device, length) and startWorker() are there */
 export function runScript(
   body: string,
-  options: { readonly nodeOptions?: readonly string[] } = {},
+  { nodeOptions = [], worker = '' }: ScriptOptions = {},
 ): Promise<Ended> {
-  const flags = [...(options.nodeOptions ?? []), '--input-type=module', '--eval', PRELUDE + body];
+  const workerSource = `const workerSource = ${JSON.stringify(PRELUDE + worker)};\n`;
+  const flags = [...nodeOptions, '--input-type=module', '--eval', PRELUDE + workerSource + WORKERS + body];
   const child = spawn(process.execPath, flags, {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,

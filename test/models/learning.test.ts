@@ -87,9 +87,4 @@ describe('training', () => {
     assert.deepEqual(second.losses, first.losses);
     for (const [i, weights] of first.weights.entries()) assert.deepEqual(second.weights[i], weights);
   });
-
-  it('of another seed gives others', async () => {
-    const [one, other] = [await shortRun({ seed: 1, steps: 1 }), await shortRun({ seed: 2, steps: 1 })];
-    assert.notDeepEqual(other.losses, one.losses);
-  });
 });

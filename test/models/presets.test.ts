@@ -236,7 +236,7 @@ forEachDevice('initial weights', (on) => {
       const weights = async (seed: number) => {
         using parameter = parametersOf({ preset: name })('conv1.weight');
         parameter.initialize(on.device, { seed, stream: 1000 });
-        return parameter.value.data();
+        return await parameter.value.data();
       };
       const [first, again, other] = [await weights(1), await weights(1), await weights(2)];
       assert.deepEqual(first, again);

@@ -214,8 +214,8 @@ const UNFIT: readonly Unfit[] = [
 ];
 
 forEachDevice('a model that is given', (on) => {
-  for (const { what, message, make } of UNFIT) {
-    it(`${what} refuses it and stays as it was`, async () => {
+  for (const unfit of UNFIT) {
+    it(`${unfit.what} refuses it and stays as it was`, async () => {
       using saved = smallNet(on.device, 7);
       using model = smallNet(on.device, 8);
       const mean = Float32Array.of(1, 2, 3);
@@ -223,10 +223,10 @@ forEachDevice('a model that is given', (on) => {
       const before = await contentsOf(model);
       const path = newPath();
       await saveModel(saved, path);
-      const unfit = await make(path, on.device);
-      await assert.rejects(loadWeights(model, unfit, { device: on.device }), (error) => {
+      const file = await unfit.make(path, on.device);
+      await assert.rejects(loadWeights(model, file, { device: on.device }), (error) => {
         assert.ok(error instanceof FileFormatError, String(error));
-        assert.match(error.message, message);
+        assert.match(error.message, unfit.message);
         return true;
       });
       assert.deepEqual(await contentsOf(model), before);

@@ -18,24 +18,42 @@ import { hashUniform } from '../helpers/hash-values.js';
 const INT32_MAX = 2 ** 31 - 1;
 const INT32_MIN = -(2 ** 31);
 
-/** Ties, limits of every other type and their neighbours, subnormals, infinities, NaN. */
+/** Halfway between two integers, and at the limits of the integer types. */
+const NEAR_INTEGERS = [0.5, 1.5, 2.5, -0.5, -1.5, 1 / 3, 254.5, 255, 255.4, 255.5, 256, -1, 2 ** 24 + 2];
+const NEAR_INT32 = [INT32_MAX, 2147483520, INT32_MIN, -2147483904, 1e10, -1e10];
+
+/** At the limits of float16: its largest, what rounds to that or beyond, its smallest, its subnormals and half of them. */
+const NEAR_FLOAT16 = [
+  65504,
+  65519,
+  65519.996,
+  65520,
+  2 ** -14,
+  2 ** -24,
+  2 ** -25,
+  3 * 2 ** -25,
+  -(2 ** -26),
+];
+const HALFWAY_FLOAT16 = [1 + 2 ** -11, 1 + 3 * 2 ** -11];
+
+/** At the limits of bfloat16: its largest, what rounds beyond, float32's largest, subnormals of both. */
+const NEAR_BFLOAT16 = [
+  (2 - 2 ** -7) * 2 ** 127,
+  (2 - 2 ** -8) * 2 ** 127,
+  (2 - 2 ** -23) * 2 ** 127,
+  1e-40,
+  2 ** -149,
+];
+const HALFWAY_BFLOAT16 = [1 + 2 ** -8, 1 + 3 * 2 ** -8];
+
 const FLOATS = [
-  ...[0, -0, 0.5, 1.5, 2.5, -0.5, -1.5, 1 / 3, 254.5, 255, 255.4, 255.5, 256, 1e10, NaN, Infinity, -Infinity],
-  ...[
-    65504,
-    65519,
-    65519.996,
-    65520,
-    2 ** -14,
-    2 ** -24,
-    2 ** -25,
-    3 * 2 ** -25,
-    -(2 ** -26),
-    1e-40,
-    2 ** -149,
-  ],
-  ...[3.3895313892515355e38, 3.3961775292304957e38, 3.4028234663852886e38, 1 + 2 ** -8, 1 + 3 * 2 ** -8],
-  ...[1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** 24 + 2, INT32_MAX, 2147483520, INT32_MIN, -2147483904, -1, -1e10],
+  ...[0, -0, NaN, Infinity, -Infinity],
+  ...NEAR_INTEGERS,
+  ...NEAR_INT32,
+  ...NEAR_FLOAT16,
+  ...HALFWAY_FLOAT16,
+  ...NEAR_BFLOAT16,
+  ...HALFWAY_BFLOAT16,
 ];
 
 function everyPattern(count: number): number[] {

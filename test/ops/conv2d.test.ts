@@ -2,6 +2,7 @@
 // Invariant: small shapes are compared in full, AlexNet's own in samples spread over the whole tensor.
 import assert from 'node:assert/strict';
 import { conv2d, conv2dBackwardData, conv2dBackwardWeights, reluBackward } from '../../lib/ops/index.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { forEachDevice, forEachLayout, type TestDevice } from '../helpers/devices.js';
 import * as reference from '../helpers/reference.js';
 import { hashNdArray, type Conv2dOptions, type NdArray } from '../helpers/reference.js';
@@ -203,5 +204,36 @@ forEachDevice('conv2d', (on) => {
     on.expect('conv2dForward', second, reference.conv2d(other, w, undefined, options), 'another size');
     assert.deepEqual(third.data, first.data);
     assert.deepEqual(weights.data, Float32Array.from(w.data));
+  });
+
+  it('gives the same results for weights that serve in one group and in two, by turns', async () => {
+    const uses = [
+      problem('one group', [1, 16, 5, 5], [32, 16, 3, 3]),
+      problem('two', [1, 32, 5, 5], [32, 16, 3, 3], { groups: 2 }),
+    ];
+    const w = operands(uses[0]!).w;
+    const actual = await on.compute(() => {
+      const shared = on.tensor<readonly [number, number, number, number]>(w);
+      const results = [...uses, ...uses].map((use, i) => {
+        const geometry = opOptions(use.options);
+        const { x, dy } = operands(use);
+        return {
+          [`y${i}`]: conv2d(on.tensor(x), shared, geometry),
+          [`dx${i}`]: conv2dBackwardData(on.tensor(dy), shared, { inputShape: x.shape, ...geometry }),
+        };
+      });
+      return Object.assign({}, ...results) as Record<string, Tensor>;
+    });
+    for (const [i, use] of [...uses, ...uses].entries()) {
+      const { x, dy } = operands(use);
+      const { options, what } = use;
+      on.expect('conv2dForward', actual[`y${i}`]!, reference.conv2d(x, w, undefined, options), what);
+      on.expect(
+        'conv2dBackwardData',
+        actual[`dx${i}`]!,
+        reference.conv2dBackwardData(dy, w, x.shape, options),
+        what,
+      );
+    }
   });
 });

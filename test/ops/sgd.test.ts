@@ -1,10 +1,11 @@
 // The optimiser's arithmetic against the float64 reference, in both forms, over steps whose rate changes.
 // Invariant: the values of w and v are right however they and the gradient lie in memory.
-import assert from 'node:assert/strict';
 import {
   conv2d,
+  conv2dBackwardData,
   conv2dBackwardWeights,
   linear,
+  linearBackwardData,
   linearBackwardWeights,
   sgdStep,
 } from '../../lib/ops/index.js';
@@ -65,7 +66,7 @@ forEachDevice('sgd', (on) => {
       for (const shape of [[1], [5, 3], [40_001]]) {
         const w = hash(shape, 101);
         const gradients = RATES.map((_, i) => hash(shape, 102 + i));
-        const steps = gradients.map((g) => () => on.tensor(g) as Tensor<'float32'>);
+        const steps = gradients.map((g) => () => on.tensor<readonly number[]>(g));
         const actual = await takeSteps(on, w, { steps, form });
         expectState(on, actual, w, referenceSteps(w, gradients, form));
       }
@@ -118,12 +119,29 @@ forEachDevice('sgd', (on) => {
     });
   }
 
-  it('reaches the copies of weights that forward ops have packed for themselves', async () => {
-    const [x, w] = [hash([2, 20, 5, 5], 114), hash([20, 20, 3, 3], 115)];
-    const { y, state } = await outputAfterStep(on, x, w);
-    const updated = ndArray(w.shape, Array.from(state.w));
-    const options = { stride: { h: 1, w: 1 }, padding: { top: 0, bottom: 0, left: 0, right: 0 }, groups: 1 };
-    on.expect('conv2dForward', y, reference.conv2d(x, updated, undefined, options));
+  for (const [what, groups, shape] of [
+    ['a convolution', 1, [32, 48, 3, 3]],
+    ['a convolution of 20 channels', 1, [20, 20, 3, 3]],
+    ['a grouped convolution', 2, [32, 16, 3, 3]],
+  ] as const) {
+    it(`reaches every copy of its weights that ${what} has packed for its ops and input sizes`, async () => {
+      const channels = shape[1] * groups;
+      const inputs = [
+        hash([2, channels, 6, 5], 130),
+        hash([1, channels, 9, 9], 131),
+        hash([16, channels, 3, 3], 132),
+      ];
+      await checkPacking(
+        on,
+        hash(shape, 133),
+        inputs.map((x) => convolutionOps(x, shape, groups)),
+      );
+    });
+  }
+
+  it('reaches every copy of its weights that a fully connected layer has packed for its ops and batches', async () => {
+    const inputs = [hash([3, 100], 134), hash([1, 100], 135), hash([64, 100], 136)];
+    await checkPacking(on, hash([64, 100], 137), inputs.map(linearOps));
   });
 
   it('reaches every share of a parameter', async () => {
@@ -161,20 +179,76 @@ function convolutionSteps(
   return { gradients, steps };
 }
 
-/** Output of a convolution before whose last run, but after whose first, the weights were updated. */
-async function outputAfterStep(on: TestDevice, x: NdArray, w: NdArray) {
-  const g = hash(w.shape, 118);
-  const { before, y } = await on.compute(() => {
-    const parameter = on.tensor<readonly [number, number, number, number]>(w);
-    const before = conv2d(on.tensor(x), parameter);
-    sgdStep(parameter, on.tensor(zeros(w.shape)), on.tensor(g), step(0, 'paper'));
-    conv2d(on.tensor(x), parameter);
-    sgdStep(parameter, on.tensor(zeros(w.shape)), on.tensor(g), step(1, 'paper'));
-    return { before, y: conv2d(on.tensor(x), parameter) };
+type Weights<Rank extends readonly number[]> = Tensor<'float32', Rank>;
+
+/** The three ops of one layer on one input, on the device and in the reference, all from the weights. */
+interface LayerOps {
+  device(on: TestDevice, w: Tensor<'float32'>): { y: Tensor; dx: Tensor; dw: Tensor<'float32'> };
+  reference(w: NdArray): { y: NdArray; dx: NdArray; dw: NdArray };
+  readonly keys:
+    readonly ['conv2dForward', 'conv2dBackwardData'] | readonly ['linearForward', 'linearBackwardData'];
+}
+
+function convolutionOps(x: NdArray, weightShape: readonly number[], groups: number): LayerOps {
+  const padding = { top: 1, bottom: 1, left: 1, right: 1 };
+  const inReference = { stride: { h: 1, w: 1 }, padding, groups };
+  const dy = hash(reference.conv2dShape(x.shape, weightShape, inReference), 138);
+  return {
+    keys: ['conv2dForward', 'conv2dBackwardData'],
+    device: (on, w) => ({
+      y: conv2d(on.tensor(x), w as Weights<readonly [number, number, number, number]>, { padding, groups }),
+      dx: conv2dBackwardData(on.tensor(dy), w, { padding, groups, inputShape: x.shape }),
+      dw: conv2dBackwardWeights(on.tensor(x), on.tensor(dy), { padding, groups, weightShape }).dw,
+    }),
+    reference: (w) => ({
+      y: reference.conv2d(x, w, undefined, inReference),
+      dx: reference.conv2dBackwardData(dy, w, x.shape, inReference),
+      dw: reference.conv2dBackwardWeights(dy, x, weightShape, inReference).dw,
+    }),
+  };
+}
+
+function linearOps(x: NdArray): LayerOps {
+  const dy = hash([x.shape[0]!, 64], 139);
+  return {
+    keys: ['linearForward', 'linearBackwardData'],
+    device: (on, w) => ({
+      y: linear(on.tensor<readonly [number, number]>(x), w as Weights<readonly [number, number]>),
+      dx: linearBackwardData(on.tensor(dy), w),
+      dw: linearBackwardWeights(on.tensor(x), on.tensor(dy)).dw,
+    }),
+    reference: (w) => ({
+      y: reference.linear(x, w, undefined),
+      dx: reference.linearBackwardData(dy, w),
+      dw: reference.linearBackwardWeights(dy, x).dw,
+    }),
+  };
+}
+
+/** Plain descent on the same weights with one input after another, twice over; each output is from the latest weights. */
+async function checkPacking(on: TestDevice, start: NdArray, inputs: readonly LayerOps[]): Promise<void> {
+  const rounds = [...inputs, ...inputs];
+  const options = { learningRate: 0.01, momentum: 0, weightDecay: 0, form: 'paper' } as const;
+  const actual = await on.compute(() => {
+    const w: Tensor<'float32'> = on.tensor(start);
+    const outputs = rounds.map((_, i) => {
+      // All inputs come before each update, so that every copy is there to become stale.
+      const all = inputs.map((other) => other.device(on, w));
+      const { y, dx, dw } = all[i % inputs.length]!;
+      sgdStep(w, on.tensor(zeros(start.shape)), dw, options);
+      return { [`y${i}`]: y, [`dx${i}`]: dx };
+    });
+    return Object.assign({ w }, ...outputs) as Record<string, Tensor>;
   });
-  assert.notDeepEqual(before.data, y.data);
-  const options = { form: 'paper', learningRate: 0.01, momentum: 0.9, decay: 5e-4 } as const;
-  const fresh = (state: SgdState): SgdState => ({ w: state.w, v: new Float64Array(state.w.length) });
-  const once = reference.sgdStep(fresh({ w: w.data, v: w.data }), g.data, options);
-  return { y, state: reference.sgdStep(fresh(once), g.data, options) };
+  let w = start;
+  for (const [i, layer] of rounds.entries()) {
+    const { y, dx, dw } = layer.reference(w);
+    on.expect(layer.keys[0], actual[`y${i}`]!, y, `y ${i}`);
+    on.expect(layer.keys[1], actual[`dx${i}`]!, dx, `dx ${i}`);
+    w = ndArray(
+      w.shape,
+      w.data.map((value, j) => value - options.learningRate * dw.data[j]!),
+    );
+  }
+  on.expect('sgd', actual['w']!, w, 'w');
 }

@@ -36,12 +36,14 @@ describe('a process', () => {
     assertEnded(ended, 'submitted\n');
   });
 
-  it('ends with the code it gave, in the middle of work that is awaited', async () => {
+  it('ends when its device is disposed while work is awaited, and gets the results', async () => {
     const ended = await runScript(`
-      heavy(openDevice('cpu'), 200).data().then(() => console.log('never'));
-      setTimeout(() => process.exit(7), 50);
+      const device = openDevice('cpu');
+      const pending = heavy(device, 5).data();
+      device.dispose();
+      console.log((await pending).length > 0);
     `);
-    assertEnded(ended, '', 7);
+    assertEnded(ended, 'true\n');
   });
 
   it('ends with an error that nobody catches, in the middle of work', async () => {
@@ -53,40 +55,61 @@ describe('a process', () => {
     assert.match(stderr, /Error: on purpose/);
   });
 
-  it('ends when its device is disposed while work is awaited, and gets the results', async () => {
-    const ended = await runScript(`
+  it('exits with the code it gave, in the middle of work on ever new shapes', async () => {
+    const script = `
       const device = openDevice('cpu');
-      const pending = heavy(device, 5).data();
-      device.dispose();
-      console.log((await pending).length > 0);
-    `);
-    assertEnded(ended, 'true\n');
+      let size = 5;
+      setInterval(() => {
+        for (let i = 0; i < 50; i++, size++) {
+          device.scope(() => {
+            const x = ops.fill(device, { shape: [1, 16, 5 + size % 300, 7], value: 1 });
+            const w = ops.fill(device, { shape: [16, 16, 3, 3], value: 1 });
+            ops.sum(ops.conv2d(x, w)).data().then(() => {}, () => {});
+          });
+        }
+      }, 1);
+      setTimeout(() => process.exit(7), 60);
+    `;
+    for (const ended of await Promise.all([1, 2, 3, 4].map(() => runScript(script)))) {
+      assertEnded(ended, '', 7);
+    }
   });
 
-  it('opens and disposes many devices, one after another', async () => {
-    const ended = await runScript(
-      `
-      for (let i = 0; i < 200; i++) {
-        using device = openDevice('cpu');
-        await ops.fill(device, { shape: [10], value: i }).data();
+  it('opens no device while it exits, and says why', async () => {
+    const ended = await runScript(`
+      openDevice('cpu');
+      process.on('exit', () => {
+        try { openDevice('cpu'); } catch (error) { console.log(error.code, error.message); }
+      });
+    `);
+    assertEnded(ended, "ERR_DEVICE Device 'cpu' cannot be opened: the process is about to exit.\n");
+  });
+
+  it('gives back the threads of devices that are disposed', async () => {
+    const ended = await runScript(`
+      import { readFileSync } from 'node:fs';
+      const addressSpaceKib = () => Number(/VmSize:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+      async function useDevice() {
+        const device = openDevice('cpu', { threads: 1 });
+        await ops.fill(device, { shape: [10], value: 1 }).data();
+        device.dispose();
       }
-      const { threads } = process.report.getReport().header.cpus ? { threads: 0 } : {};
-      console.log('done');
-    `
-        .replace(/const \{ threads \}.*\n/, '')
-        .replace('using device =', 'const device =')
-        .replace('}).data();', '}).data(); device.dispose();'),
-    );
-    assertEnded(ended, 'done\n');
+      for (let i = 0; i < 20; i++) await useDevice();
+      const before = addressSpaceKib();
+      for (let i = 0; i < 200; i++) await useDevice();
+      // A thread's stack is 8 MiB.
+      console.log(addressSpaceKib() - before < 200 * 8 * 1024 / 4);
+    `);
+    assertEnded(ended, 'true\n');
   });
 });
 
 describe('tensors that nobody disposes', () => {
+  const nodeOptions = ['--expose-gc'];
   const leak = `
-    const sleep = () => new Promise((resolve) => setTimeout(resolve, 20));
     function leak(device) { for (let i = 0; i < 100; i++) device.tensor([1, 2, 3], { shape: [3] }); }
     async function collected(device) {
-      for (let i = 0; i < 100 && device.memory().tensors > 0; i++) { gc(); await sleep(); }
+      for (let i = 0; i < 100 && device.memory().tensors > 0; i++) { gc(); await sleep(20); }
       return device.memory().tensors;
     }
   `;
@@ -99,7 +122,7 @@ describe('tensors that nobody disposes', () => {
       console.log(device.memory().tensors, await collected(device));
       await device.synchronize();
       console.log(device.memory().inUseBytes);`,
-      { nodeOptions: ['--expose-gc'] },
+      { nodeOptions },
     );
     assertEnded(ended, '100 0\n0\n');
   });
@@ -113,11 +136,21 @@ describe('tensors that nobody disposes', () => {
       const device = openDevice('cpu', { debug: true });
       leak(device);
       await collected(device);
-      await sleep();
+      await sleep(20);
       console.log(warnings.length, warnings[0].name, /never disposed[^]*at leak \\(/.test(warnings[0].message));`,
-      { nodeOptions: ['--expose-gc'] },
+      { nodeOptions },
     );
     assertEnded(ended, '100 TensorLeak true\n');
+  });
+
+  it('are not reported if they were disposed', async () => {
+    const ended = await runScript(
+      `const device = openDevice('cpu', { debug: true });
+      for (let i = 0; i < 100; i++) device.tensor([1, 2, 3], { shape: [3] }).dispose();
+      for (let i = 0; i < 3; i++) { gc(); await sleep(20); }`,
+      { nodeOptions },
+    );
+    assertEnded(ended, '');
   });
 
   it('are no concern of a device that is disposed', async () => {
@@ -126,78 +159,87 @@ describe('tensors that nobody disposes', () => {
       const device = openDevice('cpu', { debug: true });
       leak(device);
       device.dispose();
-      gc();
-      await sleep();
-      gc();
-      await sleep();`,
-      { nodeOptions: ['--expose-gc'] },
+      for (let i = 0; i < 3; i++) { gc(); await sleep(20); }`,
+      { nodeOptions },
     );
     assertEnded(ended, '');
   });
 });
 
 describe('worker threads', () => {
-  /** A worker that opens a device and runs `body`, with the port to its parent. */
-  const worker = (body: string) => `
-    import { Worker } from 'node:worker_threads';
-    const [device, opsModule] = [openDevice, ops].map(() => null) && ${JSON.stringify([
-      new URL('../../lib/tensor/device.js', import.meta.url).href,
-      new URL('../../lib/ops/index.js', import.meta.url).href,
-    ])};
-    const source = \`
-      import { parentPort } from 'node:worker_threads';
-      const { openDevice } = await import('\${device}');
-      const ops = await import('\${opsModule}');
-      \${heavy}
-      ${body}
-    \`;
-    const start = () => new Worker(new URL('data:text/javascript,' + encodeURIComponent(source)));
-  `;
-  const once = `
-    const message = (worker) => new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
-    const exit = (worker) => new Promise((resolve) => worker.on('exit', resolve));
-  `;
-
   it('compute at the same time as each other and as the main thread', async () => {
-    const ended = await runScript(`
-      ${worker(`
-        const y = heavy(openDevice('cpu'), 3);
-        parentPort.postMessage((await ops.sum(y).item()).toFixed(3));
-      `)}
-      ${once}
-      const here = ops.sum(heavy(openDevice('cpu'), 3)).item();
-      const there = await Promise.all([message(start()), message(start())]);
-      const expected = (await here).toFixed(3);
-      console.log(there.every((value) => value === expected));
-    `);
+    const ended = await runScript(
+      `const here = ops.sum(heavy(openDevice('cpu'), 3)).item();
+      const there = await Promise.all([startWorker().message, startWorker().message]);
+      const expected = await here;
+      console.log(there.every((value) => value === expected));`,
+      { worker: `parentPort.postMessage(await ops.sum(heavy(openDevice('cpu'), 3)).item());` },
+    );
     assertEnded(ended, 'true\n');
   });
 
-  it('can be terminated in the middle of work', async () => {
-    const ended = await runScript(`
-      ${worker(`
-        const pending = heavy(openDevice('cpu'), 500).data();
-        parentPort.postMessage('started');
-        await pending;
-      `)}
-      ${once}
-      for (let i = 0; i < 3; i++) {
-        const running = start();
-        await message(running);
-        await running.terminate();
+  it('can be terminated in the middle of work, and others still work', async () => {
+    const ended = await runScript(
+      `for (let i = 0; i < 3; i++) {
+        const worker = startWorker();
+        await worker.message;
+        await worker.terminate();
       }
-      console.log(await ops.fill(openDevice('cpu'), { shape: [], value: 5 }).item());
-    `);
+      console.log(await ops.fill(openDevice('cpu'), { shape: [], value: 5 }).item());`,
+      {
+        worker: `
+          const pending = heavy(openDevice('cpu'), 500).data();
+          parentPort.postMessage('started');
+          await pending;
+        `,
+      },
+    );
     assertEnded(ended, '5\n');
   });
 
+  it('can be terminated in the middle of calls and of results that arrive', async () => {
+    const ended = await runScript(
+      `for (let i = 0; i < 5; i++) {
+        const worker = startWorker();
+        await worker.message;
+        await sleep(5 * i);
+        await worker.terminate();
+      }
+      console.log('alive');`,
+      {
+        worker: `
+          const device = openDevice('cpu');
+          const work = () => ops.fill(device, { shape: [100], value: 1 }).data();
+          for (let i = 0; i < 200; i++) void work();
+          parentPort.postMessage('started');
+          for (;;) await Promise.race([work(), work(), work()]);
+        `,
+      },
+    );
+    assertEnded(ended, 'alive\n');
+  });
+
   it('can end with a device open and work submitted', async () => {
-    const ended = await runScript(`
-      ${worker(`heavy(openDevice('cpu'), 20); parentPort.postMessage('started');`)}
-      ${once}
-      const running = [start(), start()];
-      console.log((await Promise.all(running.map(exit))).join());
-    `);
+    const ended = await runScript(
+      `const workers = [startWorker(), startWorker()];
+      console.log((await Promise.all(workers.map((worker) => worker.ended))).join());`,
+      { worker: `heavy(openDevice('cpu'), 20);` },
+    );
     assertEnded(ended, '0,0\n');
+  });
+
+  it('may still work when the process exits', async () => {
+    const ended = await runScript(
+      `await startWorker().message;
+      process.exit(3);`,
+      {
+        worker: `
+          const pending = heavy(openDevice('cpu'), 500).data();
+          parentPort.postMessage('started');
+          await pending;
+        `,
+      },
+    );
+    assertEnded(ended, '', 3);
   });
 });

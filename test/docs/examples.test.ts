@@ -1,0 +1,79 @@
+// The documentation's TypeScript examples, compiled as a user would have them in an editor.
+// Invariant: an example that does not compile fails the test that names its file and line.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+import { packageDirectory } from '../../lib/native/addon.js';
+
+const documents = ['README.md', 'docs/guide.md'];
+/** Names that an example takes from the text around it. */
+const context = `
+declare const device: import('alexnet').Device;
+declare const model: import('alexnet').Model;
+declare const train: import('alexnet').ImageDataset;
+declare const validation: import('alexnet').ImageDataset;
+declare const progress: import('alexnet').Progress;
+declare const { Trainer, saveModel, loadModel }: typeof import('alexnet');
+`;
+
+interface Example {
+  readonly name: string;
+  readonly code: string;
+}
+
+function examplesOf(document: string): Example[] {
+  const text = readFileSync(path.join(packageDirectory, document), 'utf8');
+  return [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map((match) => ({
+    name: `${document}:${text.slice(0, match.index).split('\n').length + 1}`,
+    code: match[1] as string,
+  }));
+}
+
+/** An example with imports stands alone; one without continues the text and gets its names. */
+function asModule({ code }: Example): string {
+  return code.includes('import ') ? code : `${context}\n${code}\nexport {};`;
+}
+
+function compile(example: Example): string[] {
+  const file = path.join(packageDirectory, 'dist', 'example.ts');
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    types: ['node'],
+    paths: { alexnet: [path.join(packageDirectory, 'dist', 'lib', 'index.d.ts')] },
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  const source = asModule(example);
+  host.getSourceFile = (name, ...rest) =>
+    name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022) : getSourceFile(name, ...rest);
+  host.fileExists = (name) => name === file || fileExists(name);
+  host.readFile = (name) => (name === file ? source : readFile(name));
+  const program = ts.createProgram([file], options, host);
+  return ts
+    .getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+describe('The documentation', () => {
+  it('has examples', () => {
+    assert.ok(documents.every((document) => examplesOf(document).length > 0));
+  });
+
+  for (const example of documents.flatMap(examplesOf)) {
+    it(`has a working example at ${example.name}`, () => {
+      assert.deepEqual(compile(example), []);
+    });
+  }
+
+  it('would notice an example that does not compile', () => {
+    const broken = { name: 'broken', code: "import { openDevice } from 'alexnet';\nopenDevice(1);\n" };
+    assert.equal(compile(broken).length, 1);
+  });
+});
