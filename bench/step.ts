@@ -38,7 +38,7 @@ async function trainingStep(step: number): Promise<number> {
   using gradient = loss.backward(lossState);
   model.network.backward(gradient, state, { inputGradient: false });
   optimizer.step();
-  return value.item();
+  return await value.item();
 }
 
 for (let step = 1; step <= 2; step++) await trainingStep(step);

@@ -36,8 +36,9 @@ console.error(emoji.licence);
 
 const folder = await scanImageFolder(emoji.dir);
 const { train, validation, test } = folder;
-if (!validation || !test)
+if (!validation || !test) {
   throw new Error(`${emoji.dir} has lost its val or test folder: remove it and start again`);
+}
 const { classNames } = train;
 
 using device = openDevice('cpu');

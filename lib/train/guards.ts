@@ -97,8 +97,9 @@ export class DeadStartGuard {
     const seen =
       `The loss is ${mean.toFixed(3)} after ${step} steps; guessing among ${classes} classes gives ` +
       `ln(${classes}) = ${guessing.toFixed(3)}: the network has not started to learn.`;
-    if (giveUpAfterSteps > 0 && step >= giveUpAfterSteps)
+    if (giveUpAfterSteps > 0 && step >= giveUpAfterSteps) {
       throw new TrainingError('ERR_DEAD_START', `${seen} ${advice}`);
+    }
     if (this.#warned || step < 10 * WINDOW) return undefined;
     this.#warned = true;
     return `${seen} It may still start. ${advice}`;
