@@ -18,3 +18,4 @@ export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
 export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js';
+export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
