@@ -34,8 +34,9 @@ const ORIENTATIONS: readonly { readonly swap: boolean; readonly flipX: boolean; 
  * @param orientation 1..8; 5..8 swap width and height
  */
 export function uprightRgb(image: Raster, orientation: number): RgbImage {
-  if (orientation === 1 && image.channels === 3)
+  if (orientation === 1 && image.channels === 3) {
     return { width: image.width, height: image.height, data: image.data };
+  }
   const { channels } = image;
   const { swap, flipX, flipY } = ORIENTATIONS[orientation - 1] ?? ORIENTATIONS[0]!;
   const width = swap ? image.height : image.width;

@@ -14,14 +14,14 @@ import { loadWasmJpeg } from './wasm-jpeg.js';
  * - 'jimp': jimp with its own codecs, in plain JavaScript.
  * - 'wasm': jimp with libjpeg, compiled to WebAssembly, in place of its JPEG codec.
  * - 'sharp': sharp (libvips) for JPEG and PNG; only if it is installed beside this package.
- * - 'auto': the fastest: sharp, if installed, for PNG and for JPEG of 250,000 pixels or more, otherwise 'wasm'.
+ * - 'auto': the fastest: sharp, if installed, for PNG and for JPEG of 150,000 pixels or more, otherwise 'wasm'.
  */
 export type Decoder = 'auto' | 'sharp' | 'wasm' | 'jimp';
 
 const DECODERS: readonly Decoder[] = ['auto', 'sharp', 'wasm', 'jimp'];
 
 /** Below this many pixels a call of sharp costs more than it saves (`npm run bench:decode`). */
-const SHARP_FROM_PIXELS = 250_000;
+const SHARP_FROM_PIXELS = 150_000;
 
 /** Whether a decoder can be used here, and in which version; if not, why. */
 export type DecoderStatus =

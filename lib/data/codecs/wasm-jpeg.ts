@@ -40,10 +40,8 @@ export async function loadWasmJpeg(): Promise<{ readonly decode: JpegDecoder; re
   const module = new WebAssembly.Module(
     await readFile(require.resolve('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm')),
   );
-  const { default: factory } = (await import('@jsquash/jpeg/codec/dec/mozjpeg_dec.js')) as unknown as {
-    default: Factory;
-  };
-  const decode = decoderOf(factory, module);
+  const codec: unknown = await import('@jsquash/jpeg/codec/dec/mozjpeg_dec.js');
+  const decode = decoderOf((codec as { default: Factory }).default, module);
   return { decode, version };
 }
 
