@@ -21,3 +21,7 @@ export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
 export type { Sampler } from './sampler.js';
 export { limitPerClass, subsetDataset, type LimitOptions } from './subset.js';
+export { collectDataset, type CollectOptions, type LabelledImage } from './collect.js';
+export { readIdx, readMnist, type IdxOptions } from './idx.js';
+export { scanImageNet, type ImageNetFolder, type ImageNetOptions } from './imagenet.js';
+export { readLabelsFile, type LabelsFileOptions } from './labels-file.js';
