@@ -16,11 +16,12 @@ export function indicesByClass({ classNames, labels }: Labelled): number[][] {
   return members;
 }
 
-/** The indices in random order, which for any two of them does not depend on the others. */
+/** Ascending indices in random order, which for any two of them does not depend on the others. */
 export function inRandomOrder(
   indices: readonly number[],
   draw: { readonly seed: number; readonly epoch?: number; readonly stream: RandomStream },
 ): number[] {
-  const ranked = indices.map((index) => ({ index, rank: randomWords({ ...draw, index })[0] }));
-  return ranked.sort((a, b) => a.rank - b.rank || a.index - b.index).map(({ index }) => index);
+  const ranks = Uint32Array.from(indices, (index) => randomWords({ ...draw, index })[0]);
+  const order = Uint32Array.from(indices.keys()).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
+  return Array.from(order, (position) => indices[position]!);
 }

@@ -55,18 +55,20 @@ function balancedOrder(
     { ...draw, stream },
   );
   const larger = new Set(ranked.slice(0, length - share * classes.length).map((i) => i - length));
-  const drawn: { readonly index: number; readonly repeat: number }[] = [];
+  const indices: number[] = [];
+  const repeats: number[] = [];
+  const add = (pictures: readonly number[], repeat: number): void => {
+    for (const index of pictures) {
+      indices.push(index);
+      repeats.push(repeat);
+    }
+  };
   for (const [i, members] of classes.entries()) {
     const count = share + (larger.has(i) ? 1 : 0);
     const rounds = Math.floor(count / members.length);
-    for (let repeat = 0; repeat < rounds; repeat++) {
-      for (const index of members) drawn.push({ index, repeat });
-    }
-    const rest = inRandomOrder(members, { ...draw, stream }).slice(0, count - rounds * members.length);
-    for (const index of rest) drawn.push({ index, repeat: rounds });
+    for (let repeat = 0; repeat < rounds; repeat++) add(members, repeat);
+    const rest = count - rounds * members.length;
+    if (rest > 0) add(inRandomOrder(members, { ...draw, stream }).slice(0, rest), rounds);
   }
-  return {
-    indices: Int32Array.from(order, (i) => drawn[i]!.index),
-    repeats: Int32Array.from(order, (i) => drawn[i]!.repeat),
-  };
+  return { indices: order.map((i) => indices[i]!), repeats: order.map((i) => repeats[i]!) };
 }
