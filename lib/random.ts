@@ -20,6 +20,10 @@ export const RandomStream = {
   crop: 1,
   /** Which pictures of a class are held out for validation. */
   holdOut: 2,
+  /** Which pictures a class-balanced epoch repeats or leaves out. */
+  balance: 3,
+  /** Which pictures of a class are kept where their number is limited. */
+  limit: 4,
   /** Initial weights: this plus the parameter's position in its network. */
   parameters: 1000,
 } as const;

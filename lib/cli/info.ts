@@ -2,7 +2,14 @@
 // Invariant: it works where nothing else does; what is wrong becomes part of the report.
 
 import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
-import { addonPath, formatBytes, openDevice, type DeviceKind } from '../index.js';
+import {
+  addonPath,
+  decoderInfo,
+  formatBytes,
+  openDevice,
+  type DecoderInfo,
+  type DeviceKind,
+} from '../index.js';
 import { flag, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { cpuFeatures } from './cpu-features.js';
@@ -43,6 +50,7 @@ async function collect() {
     memory: { totalBytes: totalmem(), freeBytes: freemem() },
     addon: tryTo(addonPath).value ?? null,
     devices: { cpu: reportDevice('cpu'), cuda: reportDevice('cuda') },
+    decoders: await decoderInfo(),
     environment: Object.fromEntries(Object.entries(process.env).filter(([name]) => VARIABLES.test(name))),
   };
 }
@@ -56,7 +64,8 @@ async function runInfo({ json }: Values<Record<string, never>, typeof options>):
   return report.devices.cpu.available ? 0 : 1;
 }
 
-function printText({ alexnet, node, system, cpu, memory, addon, devices, environment }: Report): void {
+function printText(report: Report): void {
+  const { alexnet, node, system, cpu, memory, addon, devices, decoders, environment } = report;
   const glibc = system.glibc === undefined ? '' : `, glibc ${system.glibc}`;
   const rows = {
     alexnet,
@@ -68,12 +77,26 @@ function printText({ alexnet, node, system, cpu, memory, addon, devices, environ
     addon: addon ?? 'not found',
     'device cpu': deviceText(devices.cpu),
     'device cuda': deviceText(devices.cuda),
+    decoder: decoderText(decoders),
     ...environment,
   };
   const width = Math.max(...Object.keys(rows).map((name) => name.length));
   for (const [name, value] of Object.entries(rows)) {
     print(`${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`);
   }
+}
+
+/** The decoder in use, then the others: what there is, or why not. */
+function decoderText({ fastest, ...decoders }: DecoderInfo): string {
+  const names = (['sharp', 'wasm', 'jimp'] as const).toSorted(
+    (a, b) => Number(b === fastest) - Number(a === fastest),
+  );
+  return names
+    .map((name) => {
+      const status = decoders[name];
+      return status.available ? `${name} ${status.version}` : `no ${name}: ${status.reason}`;
+    })
+    .join('; ');
 }
 
 function deviceText(device: DeviceReport): string {

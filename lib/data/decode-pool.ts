@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { AbortedError, ArgumentError, DataError, DecodeError, DisposedError } from '../errors.js';
 import { abortedBy } from './abort.js';
+import { checkDecoderName, type Decoder } from './codecs/index.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
 import { DEFAULT_MAX_PIXELS } from './decode.js';
 import { DEFAULT_SIDE } from './resize.js';
@@ -29,6 +30,8 @@ export interface DecodePoolOptions {
   readonly maxPixels?: number;
   /** A picture that takes longer than this fails, and its thread is replaced. Default 120,000 (two minutes). */
   readonly timeoutMs?: number;
+  /** What decodes. Default 'auto': the fastest that works here; see `decoderInfo`. */
+  readonly decoder?: Decoder;
 }
 
 /** The pictures of one decode() call. */
@@ -74,17 +77,18 @@ export class DecodePool {
 
   /** @throws ArgumentError if an option is out of range */
   constructor(options: DecodePoolOptions = {}) {
-    const { workers = Math.min(availableParallelism(), MOST_DEFAULT_WORKERS) } = options;
+    const { workers = Math.min(availableParallelism(), MOST_DEFAULT_WORKERS), decoder = 'auto' } = options;
     const { side = DEFAULT_SIDE, maxPixels = DEFAULT_MAX_PIXELS, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     for (const [name, value] of Object.entries({ workers, side, maxPixels, timeoutMs })) {
       if (!Number.isInteger(value) || value < 1) {
         throw new ArgumentError(`${name} is ${value}, expected a positive integer`);
       }
     }
+    checkDecoderName(decoder);
     this.workers = workers;
     this.side = side;
     this.#timeoutMs = timeoutMs;
-    this.#workerData = { side, maxPixels };
+    this.#workerData = { side, maxPixels, decoder };
   }
 
   /**
@@ -93,7 +97,7 @@ export class DecodePool {
    * costs only the picture it was at
    * @throws AbortedError if the signal is aborted or the pool closed meanwhile
    * @throws DisposedError if the pool is closed
-   * @throws DataError if threads cannot be started
+   * @throws DataError if threads cannot be started, or `decoder` does not work here
    */
   decode(
     paths: readonly string[],

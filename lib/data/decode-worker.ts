@@ -3,6 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { DecodeError } from '../errors.js';
+import { checkDecoder, type Decoder } from './codecs/index.js';
 import { decodeFile, reasonOf } from './decode.js';
 import { resizeToSquare } from './resize.js';
 
@@ -10,6 +11,7 @@ import { resizeToSquare } from './resize.js';
 export interface DecodeWorkerData {
   readonly side: number;
   readonly maxPixels: number;
+  readonly decoder: Decoder;
 }
 
 /** Pool to thread: the file to decode. */
@@ -21,9 +23,9 @@ export interface DecodeRequest {
 export type DecodeReply =
   'ready' | { readonly square: Uint8Array<ArrayBuffer> } | { readonly reason: string };
 
-async function answer({ path }: DecodeRequest, { side, maxPixels }: DecodeWorkerData) {
+async function answer({ path }: DecodeRequest, { side, ...options }: DecodeWorkerData) {
   try {
-    return { square: resizeToSquare(await decodeFile(path, { maxPixels }), side) };
+    return { square: resizeToSquare(await decodeFile(path, options), side) };
   } catch (error) {
     // Anything else is a fault of this program: it ends the thread, and the pool reports it.
     if (!(error instanceof DecodeError)) throw error;
@@ -40,12 +42,14 @@ function silenceCodecs(): void {
 if (parentPort) {
   const port = parentPort;
   silenceCodecs();
-  let last: Promise<void> = Promise.resolve();
+  const data = workerData as DecodeWorkerData;
+  let last: Promise<void> = checkDecoder(data.decoder).then(() =>
+    port.postMessage('ready' satisfies DecodeReply),
+  );
   port.on('message', (request: DecodeRequest) => {
     last = last.then(async () => {
-      const reply: DecodeReply = await answer(request, workerData as DecodeWorkerData);
+      const reply: DecodeReply = await answer(request, data);
       port.postMessage(reply, 'square' in reply ? [reply.square.buffer] : []);
     });
   });
-  port.postMessage('ready' satisfies DecodeReply);
 }

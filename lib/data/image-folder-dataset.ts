@@ -2,6 +2,7 @@
 // Invariant: what read() gives depends on the files only, not on the cache, the number of threads or their timing.
 
 import { AbortedError, ArgumentError, DataError, DecodeError, DisposedError } from '../errors.js';
+import type { Decoder } from './codecs/index.js';
 import { DecodePool } from './decode-pool.js';
 import { reasonOf } from './decode.js';
 import type { LabelledFiles } from './labelled-files.js';
@@ -18,6 +19,8 @@ export interface ImageFolderDatasetOptions {
   readonly workers?: number;
   /** Pictures of more pixels than this count as unreadable. Default 64,000,000. Not together with `pool`. */
   readonly maxPixels?: number;
+  /** What decodes. Default 'auto': the fastest that works here; see `decoderInfo`. Not together with `pool`. */
+  readonly decoder?: Decoder;
   /** Decode in this pool, which stays the caller's: close() leaves it open. Default: a pool of the dataset's own. */
   readonly pool?: DecodePool;
   /**

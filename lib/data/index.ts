@@ -13,8 +13,15 @@ export {
 export { scanClasses, scanImageFolder, type ImageFolder } from './image-folder.js';
 export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-dataset.js';
 export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
-export { batchesPerEpoch, loadBatches, type LoaderOptions } from './loader.js';
+export { batchesPerEpoch, loadBatches, type LoadedBatch, type LoaderOptions } from './loader.js';
 export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
 export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js';
+export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
+export type { Sampler } from './sampler.js';
+export { limitPerClass, subsetDataset, type LimitOptions } from './subset.js';
+export { collectDataset, type CollectOptions, type LabelledImage } from './collect.js';
+export { readIdx, readMnist, type IdxOptions } from './idx.js';
+export { scanImageNet, type ImageNetFolder, type ImageNetOptions } from './imagenet.js';
+export { readLabelsFile, type LabelsFileOptions } from './labels-file.js';

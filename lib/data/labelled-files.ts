@@ -2,7 +2,10 @@
 // Invariant: files stay in the order of the list they came from; every file keeps its label.
 
 import { ArgumentError, DataError } from '../errors.js';
-import { RandomStream, randomWords } from '../random.js';
+import { RandomStream } from '../random.js';
+import { indicesByClass, inRandomOrder } from './by-class.js';
+import { take } from './subset.js';
+import type { ImageDataset } from './types.js';
 
 /** Picture files and their classes. */
 export interface LabelledFiles {
@@ -22,53 +25,47 @@ export interface SplitOptions {
 
 /**
  * Holds out a part of every class at random, for validation. Of n files of a class round(n * holdOut) are held out, but
- * at least one and never all; a class with a single file keeps it for training.
+ * at least one and never all; a class with a single file keeps it for training. A list of files gives two lists, a
+ * dataset two parts of it (see `subsetDataset`), which stay usable until the dataset itself is closed.
  * @throws ArgumentError if `holdOut` is not between 0 and 1
  * @throws DataError if no class has two files
  */
 export function splitDataset(
   files: LabelledFiles,
+  options: SplitOptions,
+): { train: LabelledFiles; validation: LabelledFiles };
+export function splitDataset(
+  dataset: ImageDataset,
+  options: SplitOptions,
+): { train: ImageDataset; validation: ImageDataset };
+export function splitDataset(
+  whole: LabelledFiles | ImageDataset,
   { holdOut = 0.1, seed }: SplitOptions,
-): { train: LabelledFiles; validation: LabelledFiles } {
+): { train: LabelledFiles | ImageDataset; validation: LabelledFiles | ImageDataset } {
   if (!(holdOut > 0 && holdOut < 1)) {
     throw new ArgumentError(`holdOut is ${holdOut}, expected a fraction between 0 and 1, e.g. 0.1`);
   }
-  const heldOut = new Uint8Array(files.paths.length);
-  for (const members of indicesByClass(files)) {
+  const heldOut = new Uint8Array(whole.labels.length);
+  for (const members of indicesByClass(whole)) {
     const wanted = Math.max(1, Math.round(members.length * holdOut));
-    const count = Math.min(wanted, members.length - 1);
-    for (const index of inRandomOrder(members, seed).slice(0, Math.max(0, count))) heldOut[index] = 1;
+    const count = Math.max(0, Math.min(wanted, members.length - 1));
+    const order = inRandomOrder(members, { seed, stream: RandomStream.holdOut });
+    for (const index of order.slice(0, count)) heldOut[index] = 1;
   }
   if (!heldOut.includes(1)) {
     throw new DataError(
       'no pictures can be held out for validation: every class has a single one; add pictures, or give a val folder',
     );
   }
+  const indices = [...heldOut.keys()];
   return {
-    train: select(files, (index) => heldOut[index] === 0),
-    validation: select(files, (index) => heldOut[index] === 1),
-  };
-}
-
-/** Indices of the files of each class, ascending. */
-function indicesByClass({ classNames, labels }: LabelledFiles): number[][] {
-  const members: number[][] = classNames.map(() => []);
-  labels.forEach((label, index) => members[label]!.push(index));
-  return members;
-}
-
-function inRandomOrder(indices: readonly number[], seed: number): number[] {
-  const ranked = indices.map((index) => {
-    const [rank] = randomWords({ seed, index, stream: RandomStream.holdOut });
-    return { index, rank };
-  });
-  return ranked.sort((a, b) => a.rank - b.rank || a.index - b.index).map(({ index }) => index);
-}
-
-function select(files: LabelledFiles, keep: (index: number) => boolean): LabelledFiles {
-  return {
-    classNames: files.classNames,
-    paths: files.paths.filter((_, index) => keep(index)),
-    labels: files.labels.filter((_, index) => keep(index)),
+    train: take(
+      whole,
+      indices.filter((index) => heldOut[index] === 0),
+    ),
+    validation: take(
+      whole,
+      indices.filter((index) => heldOut[index] === 1),
+    ),
   };
 }

@@ -2,9 +2,10 @@
 // Invariant: which pictures a batch holds, and their crops, depend on (dataset, options) only, never on timing.
 
 import { ArgumentError } from '../errors.js';
-import { permutation, seedKey } from '../random.js';
+import { seedKey } from '../random.js';
 import { abortedBy, throwIfAborted } from './abort.js';
 import { checkCrop, cropOf } from './crop.js';
+import { checkSampler, epochOrder, type EpochOrder, type Sampler } from './sampler.js';
 import type { CropOptions, ImageBatch, ImageDataset } from './types.js';
 
 export interface LoaderOptions {
@@ -14,8 +15,20 @@ export interface LoaderOptions {
   readonly seed: number;
   /** Non-negative integer; each epoch has an order and crops of its own. */
   readonly epoch: number;
-  /** Whether the pictures come in random order. Default false: in the dataset's. */
+  /** How the epoch goes through the dataset. Default 'sequential', or 'shuffle' if `shuffle` is true. */
+  readonly sampler?: Sampler;
+  /** Whether the pictures come in random order: short for the sampler 'shuffle'. Not together with `sampler`. */
   readonly shuffle?: boolean;
+  /**
+   * Begin with this batch of the epoch, counted from 0; what comes before is not read. The batches are bit for bit
+   * those that a whole epoch ends with, provided that no picture before them is unreadable: see `startPosition`.
+   */
+  readonly startBatch?: number;
+  /**
+   * Begin here in the epoch's order: the `nextPosition` of the last batch that was used. Exact in all cases. Not
+   * together with `startBatch`.
+   */
+  readonly startPosition?: number;
   readonly crop: CropOptions;
   /** Whether a last batch of fewer than batchSize pictures is left out. Default false. */
   readonly dropLast?: boolean;
@@ -26,6 +39,19 @@ export interface LoaderOptions {
 }
 
 const WHAT = 'loading batches';
+
+/** A batch, and where the one after it begins. */
+export interface LoadedBatch extends ImageBatch {
+  /** Position in the epoch's order, for {@link LoaderOptions.startPosition}. */
+  readonly nextPosition: number;
+}
+
+/** The order of an epoch, and what to do with it. */
+interface Epoch {
+  readonly dataset: ImageDataset;
+  readonly options: LoaderOptions;
+  readonly order: EpochOrder;
+}
 
 /**
  * The number of batches of an epoch; fewer come if pictures cannot be decoded.
@@ -49,21 +75,47 @@ export function batchesPerEpoch(
 export function loadBatches(
   dataset: ImageDataset,
   options: LoaderOptions,
-): AsyncIterableIterator<ImageBatch> {
+): AsyncIterableIterator<LoadedBatch> {
   checkInteger('batchSize', options.batchSize, 1);
   checkInteger('epoch', options.epoch, 0);
   checkInteger('prefetch', options.prefetch ?? 2, 0);
   seedKey(options.seed);
   checkCrop(options.crop, dataset.side);
+  checkSampler(samplerOf(options));
+  checkStart(dataset.length, options);
   return assembleBatches(dataset, options);
+}
+
+function samplerOf({ sampler, shuffle }: LoaderOptions): Sampler {
+  if (sampler !== undefined && shuffle !== undefined) {
+    throw new ArgumentError('sampler and shuffle are both given; give sampler alone');
+  }
+  return sampler ?? (shuffle ? 'shuffle' : 'sequential');
+}
+
+function checkStart(length: number, options: LoaderOptions): void {
+  const { startBatch = 0, startPosition = 0 } = options;
+  if (options.startBatch !== undefined && options.startPosition !== undefined) {
+    throw new ArgumentError('startBatch and startPosition are both given; give one of them');
+  }
+  checkInteger('startBatch', startBatch, 0);
+  checkInteger('startPosition', startPosition, 0);
+  const batches = batchesPerEpoch(length, options);
+  if (startBatch > batches) {
+    throw new ArgumentError(`startBatch is ${startBatch}, but the epoch has ${batches} batches`);
+  }
+  if (startPosition > length) {
+    throw new ArgumentError(`startPosition is ${startPosition}, but the epoch has ${length} pictures`);
+  }
 }
 
 /** Consecutive pictures of the order, as they were read. */
 interface Chunk {
-  readonly indices: readonly number[];
-  /** [indices.length, side, side, 3]. */
+  /** Positions in the order. */
+  readonly positions: readonly number[];
+  /** [positions.length, side, side, 3]. */
   readonly images: Uint8Array;
-  /** For each of `indices`, whether its picture could be read. */
+  /** For each of `positions`, whether its picture could be read. */
   readonly readable: readonly boolean[];
 }
 
@@ -71,39 +123,41 @@ interface Chunk {
 async function* assembleBatches(
   dataset: ImageDataset,
   options: LoaderOptions,
-): AsyncGenerator<ImageBatch, undefined> {
-  const { batchSize, dropLast = false } = options;
+): AsyncGenerator<LoadedBatch, undefined> {
+  const { batchSize, dropLast = false, seed, epoch: n } = options;
+  const order = epochOrder(dataset, { sampler: samplerOf(options), seed, epoch: n });
+  const epoch: Epoch = { dataset, options, order };
   let filling = new PartialBatch(batchSize, dataset.side);
-  for await (const chunk of readChunks(dataset, options)) {
-    if (filling.size === 0 && chunk.indices.length === batchSize && !chunk.readable.includes(false)) {
-      yield toBatch(dataset, options, chunk);
+  for await (const chunk of readChunks(epoch)) {
+    if (filling.size === 0 && chunk.positions.length === batchSize && !chunk.readable.includes(false)) {
+      yield toBatch(epoch, chunk);
       continue;
     }
-    for (const position of chunk.indices.keys()) {
-      if (!chunk.readable[position]) continue;
-      filling.add(chunk, position);
+    for (const place of chunk.positions.keys()) {
+      if (!chunk.readable[place]) continue;
+      filling.add(chunk, place);
       if (filling.size < batchSize) continue;
-      yield toBatch(dataset, options, filling);
+      yield toBatch(epoch, filling);
       filling = new PartialBatch(batchSize, dataset.side);
     }
   }
-  if (filling.size > 0 && !dropLast) yield toBatch(dataset, options, filling);
+  if (filling.size > 0 && !dropLast) yield toBatch(epoch, filling);
   return undefined;
 }
 
 /** Reads the order in chunks of batchSize, `prefetch` chunks ahead, and gives them in order. */
-async function* readChunks(dataset: ImageDataset, options: LoaderOptions): AsyncGenerator<Chunk, void> {
-  const { batchSize, signal, prefetch = 2 } = options;
-  const order = orderOf(dataset, options);
+async function* readChunks(epoch: Epoch): AsyncGenerator<Chunk, void> {
+  const { batchSize, signal, prefetch = 2, startBatch = 0, startPosition } = epoch.options;
+  const { length } = epoch.order.indices;
   const stop = new AbortController();
   const onAbort = (): void => stop.abort(abortedBy(signal!, WHAT));
   signal?.addEventListener('abort', onAbort, { once: true });
   const ahead: Promise<Chunk>[] = [];
   try {
-    for (let next = 0; next < order.length || ahead.length > 0;) {
+    for (let next = startPosition ?? startBatch * batchSize; next < length || ahead.length > 0;) {
       throwIfAborted(signal, WHAT);
-      for (; next < order.length && ahead.length <= prefetch; next += batchSize) {
-        const chunk = readChunk(dataset, [...order.subarray(next, next + batchSize)], stop.signal);
+      for (; next < length && ahead.length <= prefetch; next += batchSize) {
+        const chunk = readChunk(epoch, { start: next, signal: stop.signal });
         chunk.catch(() => {}); // reported when it is awaited, and of no interest if it never is
         ahead.push(chunk);
       }
@@ -121,22 +175,20 @@ async function* readChunks(dataset: ImageDataset, options: LoaderOptions): Async
   }
 }
 
+/** Reads batchSize pictures, or what is left, from `start` on. */
 async function readChunk(
-  dataset: ImageDataset,
-  indices: readonly number[],
-  signal: AbortSignal,
+  { dataset, options, order }: Epoch,
+  { start, signal }: { readonly start: number; readonly signal: AbortSignal },
 ): Promise<Chunk> {
+  const indices = [...order.indices.subarray(start, start + options.batchSize)];
   const images = new Uint8Array(indices.length * dataset.side * dataset.side * 3);
-  return { indices, images, readable: await dataset.read(indices, images, signal) };
-}
-
-function orderOf({ length }: ImageDataset, { shuffle = false, seed, epoch }: LoaderOptions): Int32Array {
-  return shuffle ? permutation(length, { seed, epoch }) : Int32Array.from({ length }, (_, i) => i);
+  const readable = await dataset.read(indices, images, signal);
+  return { positions: indices.map((_, i) => start + i), images, readable };
 }
 
 /** A batch that is put together from pictures of several chunks. */
 class PartialBatch {
-  readonly indices: number[] = [];
+  readonly positions: number[] = [];
   readonly #pictureBytes: number;
   readonly #images: Uint8Array;
 
@@ -146,7 +198,7 @@ class PartialBatch {
   }
 
   get size(): number {
-    return this.indices.length;
+    return this.positions.length;
   }
 
   /** [size, side, side, 3]. */
@@ -154,31 +206,36 @@ class PartialBatch {
     return this.#images.subarray(0, this.size * this.#pictureBytes);
   }
 
-  add(chunk: Chunk, position: number): void {
-    const from = position * this.#pictureBytes;
+  add(chunk: Chunk, place: number): void {
+    const from = place * this.#pictureBytes;
     this.#images.set(chunk.images.subarray(from, from + this.#pictureBytes), this.size * this.#pictureBytes);
-    this.indices.push(chunk.indices[position]!);
+    this.positions.push(chunk.positions[place]!);
   }
 }
 
 function toBatch(
-  dataset: ImageDataset,
-  { seed, epoch, crop }: LoaderOptions,
-  { indices, images }: { readonly indices: readonly number[]; readonly images: Uint8Array },
-): ImageBatch {
+  { dataset, options, order }: Epoch,
+  { positions, images }: { readonly positions: readonly number[]; readonly images: Uint8Array },
+): LoadedBatch {
   const { side, labels } = dataset;
+  const { seed, epoch, crop } = options;
+  const indices = Int32Array.from(positions, (position) => order.indices[position]!);
   const crops = new Int32Array(indices.length * 3);
-  for (const [position, index] of indices.entries()) {
-    const { top, left, mirror } = cropOf({ seed, epoch, index }, { ...crop, side });
-    crops.set([top, left, mirror], position * 3);
+  for (const [place, position] of positions.entries()) {
+    // A picture that comes again is cropped anew: as if the dataset went on with copies behind its end.
+    const copies = (order.repeats?.[position] ?? 0) * dataset.length;
+    const draw = { seed, epoch, index: (indices[place]! + copies) % 2 ** 32 };
+    const { top, left, mirror } = cropOf(draw, { ...crop, side });
+    crops.set([top, left, mirror], place * 3);
   }
   return {
     size: indices.length,
     side,
     images,
-    labels: Int32Array.from(indices, (index) => labels[index]!),
+    labels: indices.map((index) => labels[index]!),
     crops,
-    indices: Int32Array.from(indices),
+    indices,
+    nextPosition: positions.at(-1)! + 1,
   };
 }
 

@@ -4,10 +4,12 @@
 import type { RgbImage } from './types.js';
 
 /** A decoded picture as codecs give it. */
-export interface RgbaImage {
+export interface Raster {
   readonly width: number;
   readonly height: number;
-  /** [height, width, 4], R G B A, 0..255, not premultiplied. */
+  /** 3: R G B. 4: R G B A, not premultiplied. */
+  readonly channels: 3 | 4;
+  /** [height, width, channels], 0..255. */
   readonly data: Uint8Array;
 }
 
@@ -31,29 +33,45 @@ const ORIENTATIONS: readonly { readonly swap: boolean; readonly flipX: boolean; 
  * Composites over white and applies an EXIF orientation.
  * @param orientation 1..8; 5..8 swap width and height
  */
-export function uprightRgb(image: RgbaImage, orientation: number): RgbImage {
+export function uprightRgb(image: Raster, orientation: number): RgbImage {
+  if (orientation === 1 && image.channels === 3) {
+    return { width: image.width, height: image.height, data: image.data };
+  }
+  const { channels } = image;
   const { swap, flipX, flipY } = ORIENTATIONS[orientation - 1] ?? ORIENTATIONS[0]!;
   const width = swap ? image.height : image.width;
   const height = swap ? image.width : image.height;
-  const alongX = 4 * (flipX ? -1 : 1);
-  const alongY = 4 * image.width * (flipY ? -1 : 1);
+  const alongX = channels * (flipX ? -1 : 1);
+  const alongY = channels * image.width * (flipY ? -1 : 1);
   const perColumn = swap ? alongY : alongX;
   const perRow = swap ? alongX : alongY;
-  const start = 4 * ((flipX ? image.width - 1 : 0) + (flipY ? image.width * (image.height - 1) : 0));
+  const start = channels * ((flipX ? image.width - 1 : 0) + (flipY ? image.width * (image.height - 1) : 0));
 
-  const source = image.data;
   const data = new Uint8Array(width * height * 3);
-  let to = 0;
+  const packRow = channels === 3 ? packRgb : packRgba;
   for (let y = 0; y < height; y++) {
-    let from = start + y * perRow;
-    for (let x = 0; x < width; x++, from += perColumn, to += 3) {
-      const alpha = source[from + 3]!;
-      data[to] = overWhite(source[from]!, alpha);
-      data[to + 1] = overWhite(source[from + 1]!, alpha);
-      data[to + 2] = overWhite(source[from + 2]!, alpha);
-    }
+    packRow(image.data, start + y * perRow, perColumn, data.subarray(y * width * 3, (y + 1) * width * 3));
   }
   return { width, height, data };
+}
+
+/** Fills a row of R G B from every `step`-th byte of `source`, from `from` on. */
+function packRgb(source: Uint8Array, from: number, step: number, row: Uint8Array): void {
+  for (let to = 0; to < row.length; to += 3, from += step) {
+    row[to] = source[from]!;
+    row[to + 1] = source[from + 1]!;
+    row[to + 2] = source[from + 2]!;
+  }
+}
+
+/** {@link packRgb}, for pixels with an alpha channel behind them. */
+function packRgba(source: Uint8Array, from: number, step: number, row: Uint8Array): void {
+  for (let to = 0; to < row.length; to += 3, from += step) {
+    const alpha = source[from + 3]!;
+    row[to] = overWhite(source[from]!, alpha);
+    row[to + 1] = overWhite(source[from + 1]!, alpha);
+    row[to + 2] = overWhite(source[from + 2]!, alpha);
+  }
 }
 
 function overWhite(value: number, alpha: number): number {

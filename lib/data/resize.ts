@@ -99,52 +99,107 @@ function catmullRom(distance: number): number {
 /** [height, width, 3] -> [endRow - firstRow, columns, 3]. */
 function resampleColumns(
   image: RgbImage,
-  { taps, starts, weights }: Axis,
+  axis: Axis,
   { firstRow, endRow }: { firstRow: number; endRow: number },
 ): Float32Array {
-  const { data, width } = image;
-  const side = starts.length;
-  const out = new Float32Array((endRow - firstRow) * side * 3);
-  let to = 0;
-  for (let y = firstRow; y < endRow; y++) {
-    const rowAt = y * width * 3;
-    for (let x = 0; x < side; x++, to += 3) {
-      let from = rowAt + starts[x]! * 3;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let k = x * taps; k < (x + 1) * taps; k++, from += 3) {
-        const weight = weights[k]!;
-        red += weight * data[from]!;
-        green += weight * data[from + 1]!;
-        blue += weight * data[from + 2]!;
-      }
-      out[to] = red;
-      out[to + 1] = green;
-      out[to + 2] = blue;
-    }
+  const rowLength = axis.starts.length * 3;
+  const out = new Float32Array((endRow - firstRow) * rowLength);
+  const sumRow = axis.taps === 3 ? sumRow3 : axis.taps === 4 ? sumRow4 : sumRowAny;
+  for (let y = firstRow, to = 0; y < endRow; y++, to += rowLength) {
+    sumRow(image.data, y * image.width * 3, axis, out, to);
   }
   return out;
 }
 
+/** One row of {@link resampleColumns}: the row that begins at `rowAt` of `data` goes to `to` of `out`. */
+function sumRowAny(data: Uint8Array, rowAt: number, axis: Axis, out: Float32Array, to: number): void {
+  const { taps, starts, weights } = axis;
+  for (let x = 0; x < starts.length; x++, to += 3) {
+    let from = rowAt + starts[x]! * 3;
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (let k = x * taps; k < (x + 1) * taps; k++, from += 3) {
+      const weight = weights[k]!;
+      red += weight * data[from]!;
+      green += weight * data[from + 1]!;
+      blue += weight * data[from + 2]!;
+    }
+    out[to] = red;
+    out[to + 1] = green;
+    out[to + 2] = blue;
+  }
+}
+
+/** {@link sumRowAny} for 3 taps (shrinking to a half at most), written out: twice as fast, the same sums. */
+function sumRow3(data: Uint8Array, rowAt: number, axis: Axis, out: Float32Array, to: number): void {
+  const { starts, weights } = axis;
+  for (let x = 0, k = 0; x < starts.length; x++, k += 3) {
+    const at = rowAt + starts[x]! * 3;
+    const w0 = weights[k]!;
+    const w1 = weights[k + 1]!;
+    const w2 = weights[k + 2]!;
+    out[to++] = w0 * data[at]! + w1 * data[at + 3]! + w2 * data[at + 6]!;
+    out[to++] = w0 * data[at + 1]! + w1 * data[at + 4]! + w2 * data[at + 7]!;
+    out[to++] = w0 * data[at + 2]! + w1 * data[at + 5]! + w2 * data[at + 8]!;
+  }
+}
+
+/** {@link sumRowAny} for 4 taps (enlarging), written out. */
+function sumRow4(data: Uint8Array, rowAt: number, axis: Axis, out: Float32Array, to: number): void {
+  const { starts, weights } = axis;
+  for (let x = 0, k = 0; x < starts.length; x++, k += 4) {
+    const at = rowAt + starts[x]! * 3;
+    const w0 = weights[k]!;
+    const w1 = weights[k + 1]!;
+    const w2 = weights[k + 2]!;
+    const w3 = weights[k + 3]!;
+    out[to++] = w0 * data[at]! + w1 * data[at + 3]! + w2 * data[at + 6]! + w3 * data[at + 9]!;
+    out[to++] = w0 * data[at + 1]! + w1 * data[at + 4]! + w2 * data[at + 7]! + w3 * data[at + 10]!;
+    out[to++] = w0 * data[at + 2]! + w1 * data[at + 5]! + w2 * data[at + 8]! + w3 * data[at + 11]!;
+  }
+}
+
 /** [rows from firstRow on, side, 3] -> [side, side, 3]. */
-function resampleRows(
-  narrow: Float32Array,
-  { taps, starts, weights }: Axis,
-  firstRow: number,
-): Uint8Array<ArrayBuffer> {
-  const side = starts.length;
+function resampleRows(narrow: Float32Array, axis: Axis, firstRow: number): Uint8Array<ArrayBuffer> {
+  const side = axis.starts.length;
   const rowLength = side * 3;
   const out = new Uint8Array(side * rowLength);
+  const blend = axis.taps === 3 ? blendRows3 : axis.taps === 4 ? blendRows4 : blendRowsAny;
   for (let y = 0; y < side; y++) {
-    const to = y * rowLength;
-    const rowsFrom = (starts[y]! - firstRow) * rowLength;
-    for (let x = 0; x < rowLength; x++) {
-      let sum = 0.5; // rounds half up when truncated
-      let from = rowsFrom + x;
-      for (let k = y * taps; k < (y + 1) * taps; k++, from += rowLength) sum += weights[k]! * narrow[from]!;
-      out[to + x] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
-    }
+    const weights = axis.weights.subarray(y * axis.taps, (y + 1) * axis.taps);
+    const rowsFrom = (axis.starts[y]! - firstRow) * rowLength;
+    blend(narrow.subarray(rowsFrom), weights, out.subarray(y * rowLength, (y + 1) * rowLength));
   }
   return out;
+}
+
+/** One row of the result: the weighted sum of the first `weights.length` rows of `rows`. */
+function blendRowsAny(rows: Float32Array, weights: Float32Array, out: Uint8Array): void {
+  const rowLength = out.length;
+  for (let x = 0; x < rowLength; x++) {
+    let sum = 0.5; // rounds half up when truncated
+    for (let k = 0, from = x; k < weights.length; k++, from += rowLength) sum += weights[k]! * rows[from]!;
+    out[x] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
+  }
+}
+
+/** {@link blendRowsAny} for 3 taps, written out. */
+function blendRows3(rows: Float32Array, weights: Float32Array, out: Uint8Array): void {
+  const rowLength = out.length;
+  const [w0, w1, w2] = weights as unknown as [number, number, number];
+  for (let x = 0; x < rowLength; x++) {
+    const sum = 0.5 + w0 * rows[x]! + w1 * rows[x + rowLength]! + w2 * rows[x + 2 * rowLength]!;
+    out[x] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
+  }
+}
+
+/** {@link blendRowsAny} for 4 taps, written out. */
+function blendRows4(rows: Float32Array, weights: Float32Array, out: Uint8Array): void {
+  const n = out.length;
+  const [w0, w1, w2, w3] = weights as unknown as [number, number, number, number];
+  for (let x = 0; x < n; x++) {
+    const sum = 0.5 + w0 * rows[x]! + w1 * rows[x + n]! + w2 * rows[x + 2 * n]! + w3 * rows[x + 3 * n]!;
+    out[x] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
+  }
 }

@@ -117,6 +117,7 @@ describe('alexnet info', () => {
       'memory',
       'addon',
       'device cuda',
+      'decoder',
     ]) {
       assert.match(stdout, new RegExp(`^${name} {2,}\\S`, 'm'));
     }

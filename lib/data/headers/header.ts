@@ -15,6 +15,10 @@ export interface PictureHeader {
   readonly payload: Uint8Array;
   /** A JPEG that holds red, green and blue themselves, where most hold luminance and two colour differences. */
   readonly storesRgb?: boolean;
+  /** Components of a JPEG: 1 greyscale, 3 colour, 4 CMYK. */
+  readonly components?: number;
+  /** Bits a sample of a PNG. */
+  readonly bits?: number;
 }
 
 /** Why a header cannot be used. The caller adds the file's name. */

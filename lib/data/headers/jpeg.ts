@@ -60,7 +60,8 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
   kept.push(bytes.subarray(at));
   const { width, height } = frame;
   const storesRgb = holdsRgb(frame, isJfif, adobe);
-  return { format: 'JPEG', width, height, orientation, payload: concatBytes(kept), storesRgb };
+  const components = frame.componentIds.length;
+  return { format: 'JPEG', width, height, orientation, payload: concatBytes(kept), storesRgb, components };
 }
 
 /** The segment at `start`, or undefined where the bytes are no whole segment. */

@@ -10,7 +10,7 @@ const SIGNATURE_BYTES = 8;
 export function readPngHeader(bytes: Uint8Array): PictureHeader {
   const view = viewOf(bytes);
   const kept: Uint8Array[] = [bytes.subarray(0, SIGNATURE_BYTES)];
-  let size: { width: number; height: number } | undefined;
+  let size: { width: number; height: number; bits: number } | undefined;
   let orientation = 1;
   let at = SIGNATURE_BYTES;
   for (let type = ''; type !== 'IEND';) {
@@ -20,7 +20,7 @@ export function readPngHeader(bytes: Uint8Array): PictureHeader {
     type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (!size && type !== 'IHDR') throw new HeaderError('the PNG does not begin with its header chunk');
     if (type === 'IHDR' && end - at >= 25) {
-      size ??= { width: view.getUint32(at + 8), height: view.getUint32(at + 12) };
+      size ??= { width: view.getUint32(at + 8), height: view.getUint32(at + 12), bits: bytes[at + 16]! };
     }
     if (type === 'eXIf') orientation = orientationOf(readFirstDirectory(bytes.subarray(at + 8, end - 4)));
     if (isCritical(type) || type === 'tRNS') kept.push(bytes.subarray(at, end));

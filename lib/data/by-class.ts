@@ -1,0 +1,27 @@
+// Indices grouped by class, and put in a seeded order: what splits, limits and samplers are made of.
+// Invariant: pure functions; groups are in the order of the classes, their members ascending.
+
+import { randomWords, type RandomStream } from '../random.js';
+
+/** What has classes: a dataset, or a list of files. */
+export interface Labelled {
+  readonly classNames: readonly string[];
+  readonly labels: Int32Array;
+}
+
+/** Indices of the pictures of each class, ascending. */
+export function indicesByClass({ classNames, labels }: Labelled): number[][] {
+  const members: number[][] = classNames.map(() => []);
+  labels.forEach((label, index) => members[label]!.push(index));
+  return members;
+}
+
+/** Ascending indices in random order, which for any two of them does not depend on the others. */
+export function inRandomOrder(
+  indices: readonly number[],
+  draw: { readonly seed: number; readonly epoch?: number; readonly stream: RandomStream },
+): number[] {
+  const ranks = Uint32Array.from(indices, (index) => randomWords({ ...draw, index })[0]);
+  const order = Uint32Array.from(indices.keys()).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
+  return Array.from(order, (position) => indices[position]!);
+}
