@@ -1,22 +1,29 @@
 // Batches of pictures in a seeded order, read ahead of their use.
-// Invariant: which pictures a batch holds, and their crops, depend on (dataset, options) only, never on timing.
+// Invariant: which pictures a batch holds, and what is done to them, depend on (dataset, options) only, never on timing.
 
 import { ArgumentError } from '../errors.js';
 import { permutation, seedKey } from '../random.js';
 import { abortedBy, throwIfAborted } from './abort.js';
-import { checkCrop, cropOf } from './crop.js';
-import type { CropOptions, ImageBatch, ImageDataset } from './types.js';
+import {
+  checkAugmentation,
+  planAugmentation,
+  RECORD_LENGTH,
+  transformPicture,
+  type Augmentation,
+} from './augmentation.js';
+import type { ImageBatch, ImageDataset } from './types.js';
 
 export interface LoaderOptions {
   /** Pictures a batch. */
   readonly batchSize: number;
-  /** Non-negative integer; decides the order, the crops and the mirroring. */
+  /** Non-negative integer; decides the order and the augmentation. */
   readonly seed: number;
-  /** Non-negative integer; each epoch has an order and crops of its own. */
+  /** Non-negative integer; each epoch has an order and draws of its own. */
   readonly epoch: number;
   /** Whether the pictures come in random order. Default false: in the dataset's. */
   readonly shuffle?: boolean;
-  readonly crop: CropOptions;
+  /** What is done to the pictures: `[randomCrop({ size: 227 }), randomMirror()]`. */
+  readonly augmentation: Augmentation;
   /** Whether a last batch of fewer than batchSize pictures is left out. Default false. */
   readonly dropLast?: boolean;
   /** Batches that are read ahead while one is used; 0 reads when asked. Default 2. */
@@ -54,7 +61,7 @@ export function loadBatches(
   checkInteger('epoch', options.epoch, 0);
   checkInteger('prefetch', options.prefetch ?? 2, 0);
   seedKey(options.seed);
-  checkCrop(options.crop, dataset.side);
+  checkAugmentation(options.augmentation, dataset.side);
   return assembleBatches(dataset, options);
 }
 
@@ -103,7 +110,10 @@ async function* readChunks(dataset: ImageDataset, options: LoaderOptions): Async
     for (let next = 0; next < order.length || ahead.length > 0;) {
       throwIfAborted(signal, WHAT);
       for (; next < order.length && ahead.length <= prefetch; next += batchSize) {
-        const chunk = readChunk(dataset, [...order.subarray(next, next + batchSize)], stop.signal);
+        const chunk = readChunk(dataset, [...order.subarray(next, next + batchSize)], {
+          ...options,
+          signal: stop.signal,
+        });
         chunk.catch(() => {}); // reported when it is awaited, and of no interest if it never is
         ahead.push(chunk);
       }
@@ -124,10 +134,29 @@ async function* readChunks(dataset: ImageDataset, options: LoaderOptions): Async
 async function readChunk(
   dataset: ImageDataset,
   indices: readonly number[],
-  signal: AbortSignal,
+  options: LoaderOptions,
 ): Promise<Chunk> {
   const images = new Uint8Array(indices.length * dataset.side * dataset.side * 3);
-  return { indices, images, readable: await dataset.read(indices, images, signal) };
+  const readable = await dataset.read(indices, images, options.signal);
+  transformPictures(dataset, options, { indices, images, readable });
+  return { indices, images, readable };
+}
+
+/** The part of the augmentation that works on the host; most have none. */
+function transformPictures(
+  dataset: ImageDataset,
+  { augmentation, seed, epoch }: LoaderOptions,
+  { indices, images, readable }: Chunk,
+): void {
+  if (!augmentation.some(({ transform }) => transform)) return;
+  const { side } = dataset;
+  const bytes = side * side * 3;
+  for (const [position, index] of indices.entries()) {
+    if (!readable[position]) continue;
+    const data = images.subarray(position * bytes, (position + 1) * bytes);
+    const pictureName = dataset.nameOf(index);
+    transformPicture(augmentation, { width: side, height: side, data }, { seed, epoch, index, pictureName });
+  }
 }
 
 function orderOf({ length }: ImageDataset, { shuffle = false, seed, epoch }: LoaderOptions): Int32Array {
@@ -163,21 +192,23 @@ class PartialBatch {
 
 function toBatch(
   dataset: ImageDataset,
-  { seed, epoch, crop }: LoaderOptions,
+  { seed, epoch, augmentation }: LoaderOptions,
   { indices, images }: { readonly indices: readonly number[]; readonly images: Uint8Array },
 ): ImageBatch {
   const { side, labels } = dataset;
-  const crops = new Int32Array(indices.length * 3);
+  const { views } = checkAugmentation(augmentation, side);
+  const records = new Float32Array(indices.length * views * RECORD_LENGTH);
   for (const [position, index] of indices.entries()) {
-    const { top, left, mirror } = cropOf({ seed, epoch, index }, { ...crop, side });
-    crops.set([top, left, mirror], position * 3);
+    const record = planAugmentation(augmentation, { seed, epoch, index, side });
+    records.set(record, position * views * RECORD_LENGTH);
   }
   return {
     size: indices.length,
     side,
     images,
     labels: Int32Array.from(indices, (index) => labels[index]!),
-    crops,
+    records,
+    views,
     indices: Int32Array.from(indices),
   };
 }
