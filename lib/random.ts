@@ -16,8 +16,7 @@ export type Words2 = [number, number];
 export const RandomStream = {
   /** Order of the pictures in an epoch. */
   shuffle: 0,
-  /** Position and mirror of a picture's crop. */
-  crop: 1,
+  // 1 was once the position of crops, and is not used again.
   /** Which pictures of a class are held out for validation. */
   holdOut: 2,
   /** Which pictures a class-balanced epoch repeats or leaves out. */
@@ -26,9 +25,25 @@ export const RandomStream = {
   limit: 4,
   /** Initial weights: this plus the parameter's position in its network. */
   parameters: 1000,
+  /** How a picture is changed: this plus 4096 times the step's position in the augmentation, plus the block drawn. */
+  augmentation: 2 ** 24,
 } as const;
 
-export type RandomStream = (typeof RandomStream)[keyof typeof RandomStream];
+/** Steps of an augmentation, and blocks of four words that a step may draw for a picture. */
+const AUGMENTATION_LIMIT = 4096;
+
+/**
+ * The stream of one block of four words of one step of an augmentation.
+ * @throws ArgumentError if either is not below 4096
+ */
+export function augmentationStream(position: number, block: number): number {
+  if (position >= AUGMENTATION_LIMIT || block >= AUGMENTATION_LIMIT) {
+    throw new ArgumentError(
+      `step ${position} of an augmentation draws its block ${block} of numbers; both must be below ${AUGMENTATION_LIMIT}`,
+    );
+  }
+  return RandomStream.augmentation + position * AUGMENTATION_LIMIT + block;
+}
 
 /** Names one draw. `index` and `epoch` are integers 0..2^32-1, `epoch` is 0 by default. */
 export interface Draw {
@@ -36,7 +51,8 @@ export interface Draw {
   readonly epoch?: number;
   /** Which item of the stream: the picture's index in its dataset, the step of a shuffle. */
   readonly index: number;
-  readonly stream: RandomStream;
+  /** One of RandomStream, or a number that is counted from one. */
+  readonly stream: number;
 }
 
 const MULTIPLIER_0 = 0xd2511f53;

@@ -11,6 +11,7 @@ import {
   loadModel,
   openDevice,
   type EvaluatedBatch,
+  type EvaluationViews,
   type ImageDataset,
   type Metrics,
   type Model,
@@ -37,6 +38,9 @@ const options = {
   holdOut: holdOutOption,
   seed: { ...seed, help: 'of the training, for the pictures that it held out (default 0)' },
   batchSize: option({ value: 'N', parse: integer({ from: 1 }), absent: 128, help: 'pictures at a time' }),
+  tenView: flag(
+    'average the predictions of ten crops: corners and centre, mirrored too; takes ten times as long',
+  ),
   strict,
   device,
   threads,
@@ -81,7 +85,12 @@ async function runEvaluation(args: Values<typeof positionals, typeof options>): 
   });
   try {
     const classes = files.classNames.map((className) => ({ className, images: 0, top1: 0 }));
-    const metrics = await measure(model, { dataset, classes, batchSize: args.batchSize });
+    const metrics = await measure(model, {
+      dataset,
+      classes,
+      batchSize: args.batchSize,
+      views: args.tenView ? 'ten' : 'centre',
+    });
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
     if (args.json) printJson(asObject({ weights, what, metrics, classes, skipped: dataset.failures }));
     else printText({ weights, what, metrics, classes });
@@ -96,12 +105,13 @@ interface Measurement {
   /** Counted into. */
   readonly classes: readonly ClassResult[];
   readonly batchSize: number;
+  readonly views: EvaluationViews;
 }
 
-async function measure(model: Model, { dataset, classes, batchSize }: Measurement): Promise<Metrics> {
+async function measure(model: Model, { dataset, classes, ...how }: Measurement): Promise<Metrics> {
   using line = new LiveLine();
   return await evaluateModel(model, dataset, {
-    batchSize,
+    ...how,
     onBatch: (batch) => count(classes, batch),
     onProgress: ({ imagesDone, images }) =>
       line.show(`evaluated ${formatCount(imagesDone)} of ${formatCount(images)} pictures`),

@@ -3,6 +3,7 @@
 // Invariant: a failure that this package foresees is a message without a stack; every other one shows its stack.
 
 import { AlexnetError } from '../index.js';
+import { augment } from './augment.js';
 import type { Command, ExitCode } from './command.js';
 import { evaluate } from './evaluate.js';
 import { EXIT_CODES, sections, table, wrap } from './help.js';
@@ -14,7 +15,7 @@ import { train } from './train.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly Command[] = [train, evaluate, predict, info];
+const commands: readonly Command[] = [train, evaluate, predict, augment, info];
 
 const help = sections([
   ['Usage: alexnet COMMAND [arguments] [options]'],

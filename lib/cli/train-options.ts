@@ -71,6 +71,7 @@ export const options = {
     help: "weight decay (default: the preset's)",
   }),
   noMirror: flag('do not mirror half of the pictures: for text, digits, traffic signs'),
+  pcaColour: flag("noise along the principal components of the pictures' colours, as in the paper"),
   seed: {
     ...seed,
     help: 'decides initial weights, order, crops, dropout and which pictures are held out (default 0)',

@@ -5,16 +5,22 @@ import {
   alexnet,
   ArgumentError,
   batchesPerEpoch,
+  computeColourStatistics,
   DecodePool,
   DEFAULT_CACHE_BYTES,
   DEFAULT_SIDE,
   formatCount,
   ImageFolderDataset,
   openDevice,
+  pcaColour,
   presets,
+  randomCrop,
+  randomMirror,
   Trainer,
   weightsIn,
+  type Augmentation,
   type Device,
+  type ImageDataset,
   type Model,
   type TrainingData,
 } from '../index.js';
@@ -65,7 +71,8 @@ async function runTraining(args: TrainArguments): Promise<ExitCode> {
     const data = openDatasets(args, { pictures, pool });
     const { epochs, batchSize, learningRate, momentum, weightDecay, seed, out } = args;
     const recipe = defined({ learningRate, momentum, weightDecay });
-    const trainer = new Trainer(model, { epochs, batchSize, seed, out, mirror: !args.noMirror, ...recipe });
+    const augmentation = await augmentationOf(args, { model, dataset: data.train, signal: stop.signal });
+    const trainer = new Trainer(model, { epochs, batchSize, seed, out, augmentation, ...recipe });
     const done = await trainer.run(data, { signal: stop.signal, onEvent: (event) => report.handle(event) });
     report.finish(done, { folder: out, hadWeights });
     return done.reason === 'aborted' ? (stop.exitCode ?? 1) : 0;
@@ -107,6 +114,20 @@ function openDatasets(
   const open = (files: typeof training) =>
     new ImageFolderDataset(files, { pool, strict, cacheBytes: (cacheSize * files.paths.length) / all });
   return { train: open(training), validation: open(validation) };
+}
+
+/** Colours are learned from this many pictures at most: more do not change their components. */
+const COLOUR_PICTURES = 2000;
+
+async function augmentationOf(
+  { noMirror, pcaColour: noise }: TrainArguments,
+  { model, dataset, signal }: { model: Model; dataset: ImageDataset; signal: AbortSignal },
+): Promise<Augmentation> {
+  const [, , size] = model.inputShape;
+  const crop = [randomCrop({ size }), ...(noMirror ? [] : [randomMirror()])];
+  if (!noise) return crop;
+  const statistics = await computeColourStatistics(dataset, { maxPictures: COLOUR_PICTURES, signal });
+  return [...crop, pcaColour({ statistics })];
 }
 
 interface Parts {

@@ -1,7 +1,7 @@
 // Indices grouped by class, and put in a seeded order: what splits, limits and samplers are made of.
 // Invariant: pure functions; groups are in the order of the classes, their members ascending.
 
-import { randomWords, type RandomStream } from '../random.js';
+import { randomWords } from '../random.js';
 
 /** What has classes: a dataset, or a list of files. */
 export interface Labelled {
@@ -19,7 +19,7 @@ export function indicesByClass({ classNames, labels }: Labelled): number[][] {
 /** Ascending indices in random order, which for any two of them does not depend on the others. */
 export function inRandomOrder(
   indices: readonly number[],
-  draw: { readonly seed: number; readonly epoch?: number; readonly stream: RandomStream },
+  draw: { readonly seed: number; readonly epoch?: number; readonly stream: number },
 ): number[] {
   const ranks = Uint32Array.from(indices, (index) => randomWords({ ...draw, index })[0]);
   const order = Uint32Array.from(indices.keys()).sort((a, b) => ranks[a]! - ranks[b]! || a - b);

@@ -1,8 +1,8 @@
 // The public parts of the data folder: from files on disk to batches on the host.
 // Invariant: nothing here knows tensors or devices.
 
+export * from './augmentation.js';
 export { CIFAR10_CLASS_NAMES, readCifar10, type Cifar10Options } from './cifar10.js';
-export { cropOf, type Crop, type CropDraw } from './crop.js';
 export { DecodePool, type DecodePoolOptions } from './decode-pool.js';
 export { decodeFile, decodeImage, DEFAULT_MAX_PIXELS, type DecodeOptions } from './decode.js';
 export {
@@ -16,8 +16,9 @@ export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-
 export { batchesPerEpoch, loadBatches, type LoadedBatch, type LoaderOptions } from './loader.js';
 export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
+export { pngSheet } from './sheet.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
-export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js';
+export type { ImageBatch, ImageDataset, RgbImage } from './types.js';
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
 export type { Sampler } from './sampler.js';
 export { limitPerClass, subsetDataset, type LimitOptions } from './subset.js';

@@ -1,19 +1,25 @@
 // Batches of pictures in a seeded order, read ahead of their use.
-// Invariant: which pictures a batch holds, and their crops, depend on (dataset, options) only, never on timing.
+// Invariant: which pictures a batch holds, and what is done to them, depend on (dataset, options) only, never on timing.
 
 import { ArgumentError } from '../errors.js';
 import { seedKey } from '../random.js';
 import { abortedBy, throwIfAborted } from './abort.js';
-import { checkCrop, cropOf } from './crop.js';
+import {
+  checkAugmentation,
+  planAugmentation,
+  RECORD_LENGTH,
+  transformPicture,
+  type Augmentation,
+} from './augmentation.js';
 import { checkSampler, epochOrder, type EpochOrder, type Sampler } from './sampler.js';
-import type { CropOptions, ImageBatch, ImageDataset } from './types.js';
+import type { ImageBatch, ImageDataset } from './types.js';
 
 export interface LoaderOptions {
   /** Pictures a batch. */
   readonly batchSize: number;
-  /** Non-negative integer; decides the order, the crops and the mirroring. */
+  /** Non-negative integer; decides the order and the augmentation. */
   readonly seed: number;
-  /** Non-negative integer; each epoch has an order and crops of its own. */
+  /** Non-negative integer; each epoch has an order and draws of its own. */
   readonly epoch: number;
   /** How the epoch goes through the dataset. Default 'sequential', or 'shuffle' if `shuffle` is true. */
   readonly sampler?: Sampler;
@@ -29,7 +35,8 @@ export interface LoaderOptions {
    * together with `startBatch`.
    */
   readonly startPosition?: number;
-  readonly crop: CropOptions;
+  /** What is done to the pictures: `[randomCrop({ size: 227 }), randomMirror()]`. */
+  readonly augmentation: Augmentation;
   /** Whether a last batch of fewer than batchSize pictures is left out. Default false. */
   readonly dropLast?: boolean;
   /** Batches that are read ahead while one is used; 0 reads when asked. Default 2. */
@@ -80,7 +87,7 @@ export function loadBatches(
   checkInteger('epoch', options.epoch, 0);
   checkInteger('prefetch', options.prefetch ?? 2, 0);
   seedKey(options.seed);
-  checkCrop(options.crop, dataset.side);
+  checkAugmentation(options.augmentation, dataset.side);
   checkSampler(samplerOf(options));
   checkStart(dataset.length, options);
   return assembleBatches(dataset, options);
@@ -183,7 +190,32 @@ async function readChunk(
   const indices = [...order.indices.subarray(start, start + options.batchSize)];
   const images = new Uint8Array(indices.length * dataset.side * dataset.side * 3);
   const readable = await dataset.read(indices, images, signal);
-  return { positions: indices.map((_, i) => start + i), images, readable };
+  const positions = indices.map((_, i) => start + i);
+  const chunk = { positions, images, readable };
+  transformPictures({ dataset, options, order }, chunk);
+  return chunk;
+}
+
+/** The part of the augmentation that works on the host; most have none. */
+function transformPictures(epoch: Epoch, { positions, images, readable }: Chunk): void {
+  const { dataset, options, order } = epoch;
+  const { augmentation, seed } = options;
+  if (!augmentation.some(({ transform }) => transform)) return;
+  const { side } = dataset;
+  const bytes = side * side * 3;
+  for (const [place, position] of positions.entries()) {
+    if (!readable[place]) continue;
+    const data = images.subarray(place * bytes, (place + 1) * bytes);
+    const pictureName = dataset.nameOf(order.indices[position]!);
+    const draw = { seed, epoch: options.epoch, index: drawIndex(epoch, position), pictureName };
+    transformPicture(augmentation, { width: side, height: side, data }, draw);
+  }
+}
+
+/** A picture that comes again is drawn for anew: as if the dataset went on with copies behind its end. */
+function drawIndex({ dataset, order }: Epoch, position: number): number {
+  const copies = (order.repeats?.[position] ?? 0) * dataset.length;
+  return (order.indices[position]! + copies) % 2 ** 32;
 }
 
 /** A batch that is put together from pictures of several chunks. */
@@ -214,26 +246,25 @@ class PartialBatch {
 }
 
 function toBatch(
-  { dataset, options, order }: Epoch,
+  work: Epoch,
   { positions, images }: { readonly positions: readonly number[]; readonly images: Uint8Array },
 ): LoadedBatch {
-  const { side, labels } = dataset;
-  const { seed, epoch, crop } = options;
-  const indices = Int32Array.from(positions, (position) => order.indices[position]!);
-  const crops = new Int32Array(indices.length * 3);
+  const { side, labels } = work.dataset;
+  const { seed, epoch, augmentation } = work.options;
+  const indices = Int32Array.from(positions, (position) => work.order.indices[position]!);
+  const { views } = checkAugmentation(augmentation, side);
+  const records = new Float32Array(indices.length * views * RECORD_LENGTH);
   for (const [place, position] of positions.entries()) {
-    // A picture that comes again is cropped anew: as if the dataset went on with copies behind its end.
-    const copies = (order.repeats?.[position] ?? 0) * dataset.length;
-    const draw = { seed, epoch, index: (indices[place]! + copies) % 2 ** 32 };
-    const { top, left, mirror } = cropOf(draw, { ...crop, side });
-    crops.set([top, left, mirror], place * 3);
+    const record = planAugmentation(augmentation, { seed, epoch, index: drawIndex(work, position), side });
+    records.set(record, place * views * RECORD_LENGTH);
   }
   return {
     size: indices.length,
     side,
     images,
     labels: indices.map((index) => labels[index]!),
-    crops,
+    records,
+    views,
     indices,
     nextPosition: positions.at(-1)! + 1,
   };

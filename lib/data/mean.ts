@@ -23,8 +23,8 @@ export interface MeanOptions {
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-/** Adding these up takes about ten milliseconds, for which timers wait. */
-const PICTURES_A_READ = 32;
+/** Pictures that are read at a time. Adding them up takes about ten milliseconds, for which timers wait. */
+export const MEAN_BATCH = 32;
 
 /**
  * Computes the mean picture and mean colour of a dataset. Pictures that cannot be read are left out.
@@ -36,10 +36,10 @@ export async function computeMean(dataset: ImageDataset, options: MeanOptions = 
   const indices = sampleEvenly(dataset.length, options.maxPictures ?? dataset.length);
   const values = dataset.side * dataset.side * 3;
   const sums = new Float64Array(values);
-  const buffer = new Uint8Array(Math.min(PICTURES_A_READ, indices.length) * values);
+  const buffer = new Uint8Array(Math.min(MEAN_BATCH, indices.length) * values);
   let pictures = 0;
   for (let done = 0; done < indices.length;) {
-    const part = indices.slice(done, done + PICTURES_A_READ);
+    const part = indices.slice(done, done + MEAN_BATCH);
     const images = buffer.subarray(0, part.length * values);
     const readable = await dataset.read(part, images, options.signal);
     for (const position of part.keys()) {
@@ -63,7 +63,7 @@ export async function computeMean(dataset: ImageDataset, options: MeanOptions = 
 }
 
 /** `count` indices of 0..length-1 at equal distances; all of them if there are no more. */
-function sampleEvenly(length: number, count: number): number[] {
+export function sampleEvenly(length: number, count: number): number[] {
   if (!Number.isInteger(count) || count < 1) {
     throw new ArgumentError(`maxPictures is ${count}, expected a positive integer`);
   }

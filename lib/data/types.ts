@@ -32,17 +32,7 @@ export interface ImageDataset {
   close(): Promise<void>;
 }
 
-/** How crops are taken from the stored squares. */
-export interface CropOptions {
-  /** Side of the square crop, in pixels (227 for AlexNet). */
-  readonly crop: number;
-  /** 'random': position and mirror drawn per picture and epoch (training). 'centre': the middle, never mirrored. */
-  readonly mode: 'random' | 'centre';
-  /** Mirror half of the pictures in 'random' mode. Default true. */
-  readonly mirror?: boolean;
-}
-
-/** One batch on the host; the device crops, mirrors, subtracts the mean and converts in one op. */
+/** One batch on the host; the device does what the records say, subtracts the mean and converts, in one op. */
 export interface ImageBatch {
   readonly size: number;
   readonly side: number;
@@ -50,8 +40,10 @@ export interface ImageBatch {
   readonly images: Uint8Array;
   /** [size], class indices. */
   readonly labels: Int32Array;
-  /** [size, 3]: top, left, mirror (0 or 1) of each picture's crop. */
-  readonly crops: Int32Array;
+  /** [size * views, 22], what is done to each view of each picture; see `ops.augment`. */
+  readonly records: Float32Array;
+  /** Inputs that a picture makes: 1, or 10 with `tenCrop`. */
+  readonly views: number;
   /** [size], indices into the dataset. */
   readonly indices: Int32Array;
 }

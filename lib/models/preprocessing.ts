@@ -2,7 +2,7 @@
 // Invariant: training and prediction go through the same op with the same numbers.
 import { augment } from '../ops/index.js';
 import { ArgumentError } from '../errors.js';
-import type { ImageBatch } from '../data/index.js';
+import { RECORD_LENGTH, type ImageBatch } from '../data/index.js';
 import type { Activations } from '../layers/index.js';
 import type { Device } from '../tensor/device.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -39,13 +39,16 @@ export class Preprocessing implements Disposable {
     this.options = options;
   }
 
-  /** images [N, side, side, 3] of a batch -> [N, 3, crop, crop]; the caller owns it. */
-  apply(device: Device, batch: Pick<ImageBatch, 'size' | 'side' | 'images' | 'crops'>): Activations {
+  /** images [N, side, side, 3] of a batch -> [N * views, 3, crop, crop]; the caller owns it. */
+  apply(
+    device: Device,
+    batch: Pick<ImageBatch, 'size' | 'side' | 'images' | 'records' | 'views'>,
+  ): Activations {
     const { mean, std } = this.#on(device);
-    const { size, side } = batch;
+    const { size, side, views } = batch;
     using images = device.tensor(batch.images, { shape: [size, side, side, 3] });
-    using crops = device.tensor(batch.crops, { shape: [size, 3] });
-    return augment(images, { crops, mean, std, crop: this.options.crop, label: 'preprocessing' });
+    using records = device.tensor(batch.records, { shape: [size * views, RECORD_LENGTH] });
+    return augment(images, { records, mean, std, crop: this.options.crop, label: 'preprocessing' });
   }
 
   #on(device: Device): { mean: Tensor<'float32'>; std: Tensor<'float32'> } {

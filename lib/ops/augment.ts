@@ -1,32 +1,45 @@
 // Stored pictures to network input, in one pass on the device.
-// Invariant: the mean belongs to positions of the stored picture: it is cropped and mirrored with it.
+// Invariant: the mean belongs to positions of the stored picture: it is cropped, resized and mirrored with it.
 import { ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run1 } from './run.js';
 
 /**
- * images: uint8 [N, H, W, 3]; crops: int32 [N, 3] of top, left, mirror (0 or 1); mean: [3] or [H, W, 3], on the scale
- * 0..255; std: [3] -> y: float32 [N, 3, crop, crop] = (pixel - mean) / std. The caller owns y.
- * @throws ShapeError; a crop that leaves its picture fails on the device
+ * Crops, resizes, mirrors, recolours and normalises: y = (colour * sample + offset - mean) / std, erased pixels 0.
+ *
+ * images: uint8 [N, H, W, 3]; records: [N * views, 22], record r being for picture floor(r / views); mean: [3] or
+ * [H, W, 3], on the scale 0..255; std: [3] -> y: float32 [N * views, 3, crop, crop]. The caller owns y.
+ *
+ * A record is what `planAugmentation` writes:
+ * - 0..3 top, left, height, width of the source rectangle, in pixels of the picture;
+ * - 4, 5 mirror (left-right) and flip (top-bottom), 0 or 1;
+ * - 6..14 the colour matrix, row-major, RGB; 15..17 the colour offset, on the scale 0..255;
+ * - 18..21 top, left, height, width of the erased rectangle, in pixels of the output; a size of 0: nothing is erased.
+ *
+ * A rectangle of the crop's size is copied pixel by pixel. Any other is resampled bilinearly around pixel centres,
+ * with a triangle filter as wide as the scale where it shrinks (antialiasing), clamped to the rectangle: what cropping
+ * and then torch's `interpolate(antialias=True, align_corners=False)` give, and PIL's BILINEAR without its rounding to
+ * bytes. Nothing is clamped to 0..255.
+ * @throws ShapeError; a record with a rectangle outside its picture, or a value that is not finite, fails on the device
  */
-export function augment<N extends number, const Crop extends number>(
-  images: Tensor<'uint8', readonly [N, number, number, number]>,
+export function augment<R extends number, const Crop extends number>(
+  images: Tensor<'uint8', readonly [number, number, number, number]>,
   options: {
-    readonly crops: Tensor<'int32'>;
+    readonly records: Tensor<'float32', readonly [R, number]>;
     readonly mean: Tensor<'float32'>;
     readonly std: Tensor<'float32'>;
-    /** Side of the crop, in pixels. */
+    /** Side of the output, in pixels. */
     readonly crop: Crop;
     readonly label?: string;
   },
-): Tensor<'float32', readonly [N, 3, Crop, Crop]> {
-  const { crops, mean, std, crop, label } = options;
+): Tensor<'float32', readonly [R, 3, Crop, Crop]> {
+  const { records, mean, std, crop, label } = options;
   if (!Number.isInteger(crop) || crop < 1) {
     throw new ShapeError(`${label ?? 'augment'}: crop must be a positive integer, got ${crop}.`);
   }
   return run1('augment', {
-    inputs: { images, crops, mean, std },
-    result: { dtype: 'float32', shape: [images.shape[0], 3, crop, crop] },
+    inputs: { images, records, mean, std },
+    result: { dtype: 'float32', shape: [records.shape[0], 3, crop, crop] },
     label,
-  }) as Tensor<'float32', readonly [N, 3, Crop, Crop]>;
+  }) as Tensor<'float32', readonly [R, 3, Crop, Crop]>;
 }

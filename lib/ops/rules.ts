@@ -346,14 +346,21 @@ export function sgd(context: Context): OutputSpec[] {
   return [];
 }
 
+/** Values of an augmentation record; see `augment`. */
+const RECORD_LENGTH = 22;
+
 export function augment(context: Context): OutputSpec[] {
   expectDType(context, 'images', 'uint8');
-  expectDType(context, 'crops', 'int32');
-  expectDType(context, 'mean', 'float32');
-  expectDType(context, 'std', 'float32');
+  for (const name of ['records', 'mean', 'std']) expectDType(context, name, 'float32');
   const [n = 0, height = 0, width = 0, channels] = expectRank(context, 'images', 4, '[N, H, W, 3]');
   if (channels !== 3) throw new ShapeError(`${context.label}: images have ${channels} channels, expected 3.`);
-  expectShape(context, 'crops', [n, 3], 'top, left and mirror for each picture');
+  const [count = 0] = expectRank(context, 'records', 2, `[N * views, ${RECORD_LENGTH}]`);
+  expectShape(context, 'records', [count, RECORD_LENGTH], 'a record for each view of each picture');
+  if (count % n !== 0) {
+    throw new ShapeError(
+      `${context.label}: ${count} records for ${n} pictures, expected the same number for each picture.`,
+    );
+  }
   expectShape(context, 'std', [3], 'one value a colour');
   if (input(context, 'mean').shape.length !== 1) {
     expectShape(context, 'mean', [height, width, 3], 'a mean image has the size of the stored pictures');
@@ -361,10 +368,5 @@ export function augment(context: Context): OutputSpec[] {
     expectShape(context, 'mean', [3], 'one value a colour, or an image [H, W, 3]');
   }
   const [, , side = 0] = given(context).shape;
-  if (side > height || side > width) {
-    throw new ShapeError(
-      `${context.label}: a crop of ${side} does not fit into pictures of ${height}x${width}.`,
-    );
-  }
-  return [float32([n, 3, side, side])];
+  return [float32([count, 3, side, side])];
 }

@@ -1,6 +1,6 @@
 // Training, evaluation and what they report.
 // Invariant: re-exports only.
-export { evaluate, type EvaluatedBatch, type EvaluateOptions } from './evaluate.js';
+export { evaluate, type EvaluatedBatch, type EvaluateOptions, type EvaluationViews } from './evaluate.js';
 export type * from './events.js';
 export { createProgress, type Progress, type ProgressOptions } from './progress.js';
 export { findWeights, weightsIn } from './run-folder.js';

@@ -24,11 +24,17 @@ export class PendingBatch implements Disposable {
   readonly images: number;
   readonly #loss: Tensor<'float32'>;
   readonly #ranks: Tensor<'int32'>;
+  readonly #lossOf: (values: Float32Array) => number;
 
-  /** Owns both tensors. */
-  constructor(loss: Tensor<'float32'>, ranks: Tensor<'int32'>) {
+  /** Owns both tensors. `lossOf` makes the loss of the first one's values; by default it is the only one. */
+  constructor(
+    loss: Tensor<'float32'>,
+    ranks: Tensor<'int32'>,
+    lossOf: (values: Float32Array) => number = ([value = NaN]) => value,
+  ) {
     this.#loss = loss;
     this.#ranks = ranks;
+    this.#lossOf = lossOf;
     this.images = ranks.size;
   }
 
@@ -36,7 +42,8 @@ export class PendingBatch implements Disposable {
   async read(): Promise<BatchResult> {
     using lossTensor = this.#loss;
     using rankTensor = this.#ranks;
-    const [loss, ranks] = await Promise.all([lossTensor.item(), rankTensor.data()]);
+    const [values, ranks] = await Promise.all([lossTensor.data(), rankTensor.data()]);
+    const loss = this.#lossOf(values);
     const within = (k: number) => ranks.reduce((count, rank) => count + (rank < k ? 1 : 0), 0);
     return { images: this.images, loss, top1: within(1), top5: within(5), ranks };
   }

@@ -5,6 +5,10 @@ import {
   batchesPerEpoch,
   computeMean,
   loadBatches,
+  checkAugmentation,
+  randomCrop,
+  randomMirror,
+  type Augmentation,
   type DatasetMean,
   type ImageBatch,
   type ImageDataset,
@@ -34,7 +38,12 @@ export interface TrainerOptions {
   readonly plateau?: PlateauOptions | null;
   /** Decides order, crops, mirroring and dropout. Default 0. */
   readonly seed?: number;
-  /** Mirror half of the training pictures. Default true; turn it off for text, digits, traffic signs. */
+  /**
+   * What is done to the training pictures; its crop must have the size of the model's input.
+   * Default: a random crop, and half of the pictures mirrored.
+   */
+  readonly augmentation?: Augmentation;
+  /** false: the default augmentation without its mirror, for text, digits, traffic signs. Not with `augmentation`. */
   readonly mirror?: boolean;
   /** Folder for best.safetensors and last.safetensors. Default: nothing is written. */
   readonly out?: string;
@@ -68,6 +77,7 @@ export class Trainer {
         throw new ArgumentError(`Trainer: ${name} must be a positive integer, got ${value}.`);
       }
     }
+    checkTrainingAugmentation(model, options);
     this.model = model;
     this.options = options;
   }
@@ -285,15 +295,13 @@ class TrainingRun {
   }
 
   #batches(epoch: number): AsyncIterator<ImageBatch> {
-    const [, , crop] = this.#model.inputShape;
-    const { mirror = true } = this.#options;
     return loadBatches(this.#data.train, {
       batchSize: this.#batchSize,
       seed: this.#seed,
       epoch,
       shuffle: true,
       dropLast: true,
-      crop: { crop, mode: 'random', mirror },
+      augmentation: trainingAugmentation(this.#model, this.#options),
       signal: this.#signal,
     });
   }
@@ -397,6 +405,30 @@ class TrainingRun {
       this.#reportedFailures.add(path);
       yield { type: 'warning', message: `skipped ${path}: ${reason}` };
     }
+  }
+}
+
+/** The paper's, unless another one is given. */
+function trainingAugmentation(model: Model, { augmentation, mirror = true }: TrainerOptions): Augmentation {
+  if (augmentation) return augmentation;
+  const [, , size] = model.inputShape;
+  return [randomCrop({ size }), ...(mirror ? [randomMirror()] : [])];
+}
+
+/** @throws ArgumentError if the augmentation makes something else than one input of the model's size */
+function checkTrainingAugmentation(model: Model, { augmentation, mirror }: TrainerOptions): void {
+  if (!augmentation) return;
+  if (mirror !== undefined) {
+    throw new ArgumentError(
+      'Trainer: augmentation and mirror exclude each other: put randomMirror() into the augmentation, or leave it out.',
+    );
+  }
+  const { size, views } = checkAugmentation(augmentation, Infinity);
+  const [, , input] = model.inputShape;
+  if (size !== input || views !== 1) {
+    throw new ArgumentError(
+      `Trainer: the augmentation makes ${views} input(s) of ${size} pixels, the model takes one of ${input} pixels.`,
+    );
   }
 }
 

@@ -1,87 +1,166 @@
-// Pictures to network input in one pass: crop, mirror, subtract the mean, divide by the standard deviation,
-// convert bytes to float32, interleaved [N, H, W, 3] to planar [N, 3, crop, crop]. Invariant: the mean
-// belongs to positions of the stored picture, so it is cropped and mirrored with it.
+// Pictures to network input in one pass: crop, resize, mirror, change colours, subtract the mean, divide by
+// the standard deviation, erase; bytes [N, H, W, 3] to float32 [N * views, 3, crop, crop]. Invariant: the
+// mean belongs to positions of the stored picture, so it is cropped, resized and mirrored with it.
+#include "cpu/augment_record.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "cpu/resample.h"
 
 namespace alexnet::cpu {
 namespace {
 
-struct Crop {
-  int32_t top, left, mirror;
-};
-
 struct Pictures {
   const uint8_t* images;
   const float* mean;  // [3] or [H, W, 3]
-  const float* inverse_std;
   bool mean_image;
-  int64_t height, width, side;
+  float inverse_std[3];
+  AugmentSizes sizes;
 };
 
-/** One row of a crop as floats, interleaved; mean colours repeat every three values. */
-ALEXNET_EVERY_ISA void NormaliseRow(const uint8_t* in, const float* mean, bool mean_image, float* out,
-                                    int64_t count) {
-  if (mean_image) {
-    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) - mean[i];
-    return;
+/** What a thread works in; rows are interleaved, [crop * 3]. */
+struct Scratch {
+  explicit Scratch(const Pictures& pictures)
+      : samples(static_cast<size_t>(pictures.sizes.crop) * 3), mean(samples.size()) {
+    // A mean colour is a row that repeats; a mean image's rows replace it.
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] = pictures.mean[i % 3];
   }
-  const float red = mean[0], green = mean[1], blue = mean[2];
-  for (int64_t i = 0; i < count; i += 3) {
-    out[i] = static_cast<float>(in[i]) - red;
-    out[i + 1] = static_cast<float>(in[i + 1]) - green;
-    out[i + 2] = static_cast<float>(in[i + 2]) - blue;
+
+  std::vector<float> samples, mean;
+  Resampler resampler;
+};
+
+ALEXNET_EVERY_ISA void SubtractBytes(const uint8_t* in, const float* mean, float* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) - mean[i];
+}
+
+ALEXNET_EVERY_ISA void ToFloats(const uint8_t* in, float* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]);
+}
+
+ALEXNET_EVERY_ISA void Subtract(float* row, const float* mean, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) row[i] -= mean[i];
+}
+
+/** Every pixel times the colour matrix, row-major. */
+ALEXNET_EVERY_ISA void MixColours(float* row, const float* matrix, int64_t pixels) {
+  const float m0 = matrix[0], m1 = matrix[1], m2 = matrix[2], m3 = matrix[3], m4 = matrix[4];
+  const float m5 = matrix[5], m6 = matrix[6], m7 = matrix[7], m8 = matrix[8];
+  for (int64_t i = 0; i < pixels; ++i) {
+    const float red = row[3 * i], green = row[3 * i + 1], blue = row[3 * i + 2];
+    row[3 * i] = m0 * red + m1 * green + m2 * blue;
+    row[3 * i + 1] = m3 * red + m4 * green + m5 * blue;
+    row[3 * i + 2] = m6 * red + m7 * green + m8 * blue;
   }
 }
 
-ALEXNET_EVERY_ISA void SplitRow(const float* row, float* out, int64_t side, float scale, bool mirror) {
+/** One colour of a row: the colour's offset costs an addition beside a load, whatever it is. */
+ALEXNET_EVERY_ISA void SplitRow(const float* row, float* out, int64_t side, float offset, float scale,
+                                bool mirror) {
   if (mirror) {
-    for (int64_t i = 0; i < side; ++i) out[i] = row[3 * (side - 1 - i)] * scale;
+    for (int64_t i = 0; i < side; ++i) out[i] = (row[3 * (side - 1 - i)] + offset) * scale;
   } else {
-    for (int64_t i = 0; i < side; ++i) out[i] = row[3 * i] * scale;
+    for (int64_t i = 0; i < side; ++i) out[i] = (row[3 * i] + offset) * scale;
   }
 }
 
-void AugmentOne(const Pictures& pictures, int64_t image, const Crop& crop, float* row, float* out) {
-  const int64_t side = pictures.side;
-  for (int64_t h = 0; h < side; ++h) {
-    const int64_t pixel = (crop.top + h) * pictures.width + crop.left;
-    NormaliseRow(pictures.images + (image * pictures.height * pictures.width + pixel) * 3,
-                 pictures.mean_image ? pictures.mean + pixel * 3 : pictures.mean, pictures.mean_image, row,
-                 side * 3);
+/** One record: where its pixels are, and what is done to them. */
+class View {
+ public:
+  View(const Pictures& pictures, const AugmentRecord& record, int64_t picture, Scratch& scratch)
+      : pictures_(pictures),
+        record_(record),
+        scratch_(scratch),
+        stride_(pictures.sizes.width * 3),
+        first_((static_cast<int64_t>(record.top) * pictures.sizes.width + static_cast<int64_t>(record.left)) *
+               3),
+        image_(pictures.images + picture * pictures.sizes.height * stride_ + first_),
+        resize_(record.height != static_cast<float>(pictures.sizes.crop) ||
+                record.width != static_cast<float>(pictures.sizes.crop)),
+        mix_(!record.ColourIsIdentity()) {
+    if (!resize_) return;
+    scratch.resampler.Plan(static_cast<int64_t>(record.height), static_cast<int64_t>(record.width),
+                           pictures.sizes.crop);
+  }
+
+  /** out: [3, crop, crop]. */
+  void Write(float* out) {
+    const int64_t side = pictures_.sizes.crop;
+    for (int64_t row = 0; row < side; ++row) {
+      SampleRow(row);
+      const int64_t to = record_.flip != 0 ? side - 1 - row : row;
+      for (int64_t c = 0; c < 3; ++c) {
+        SplitRow(scratch_.samples.data() + c, out + (c * side + to) * side, side, record_.offset[c],
+                 pictures_.inverse_std[c], record_.mirror != 0);
+      }
+    }
+    Erase(out);
+  }
+
+ private:
+  /** A row of samples, in changed colours, less the mean. */
+  void SampleRow(int64_t row) {
+    float* const samples = scratch_.samples.data();
+    const int64_t side = pictures_.sizes.crop;
+    const uint8_t* const bytes = image_ + row * stride_;
+    const float* const mean = MeanRow(row);
+    if (!resize_ && !mix_) return SubtractBytes(bytes, mean, samples, side * 3);
+    if (resize_) {
+      scratch_.resampler.Row(image_, stride_, row, samples);
+    } else {
+      ToFloats(bytes, samples, side * 3);
+    }
+    if (mix_) MixColours(samples, record_.colour, side);
+    Subtract(samples, mean, side * 3);
+  }
+
+  const float* MeanRow(int64_t row) {
+    if (!pictures_.mean_image) return scratch_.mean.data();
+    const float* const from = pictures_.mean + first_;
+    if (!resize_) return from + row * stride_;
+    scratch_.resampler.Row(from, stride_, row, scratch_.mean.data());
+    return scratch_.mean.data();
+  }
+
+  void Erase(float* out) const {
+    const int64_t side = pictures_.sizes.crop;
+    const auto top = static_cast<int64_t>(record_.erase_top), left = static_cast<int64_t>(record_.erase_left);
+    const auto height = static_cast<int64_t>(record_.erase_height);
+    const auto width = static_cast<int64_t>(record_.erase_width);
     for (int64_t c = 0; c < 3; ++c) {
-      SplitRow(row + c, out + (c * side + h) * side, side, pictures.inverse_std[c], crop.mirror != 0);
+      for (int64_t row = top; row < top + height; ++row)
+        std::fill_n(out + (c * side + row) * side + left, width, 0.f);
     }
   }
-}
+
+  const Pictures& pictures_;
+  const AugmentRecord& record_;
+  Scratch& scratch_;
+  const int64_t stride_;  // values a row of the stored picture
+  const int64_t first_;   // value of the picture where the rectangle begins
+  const uint8_t* const image_;
+  const bool resize_, mix_;
+};
 
 }  // namespace
 
 void Augment(CpuBackend& backend, OpCall& call) {
   const Shape& shape = call.inputs[0]->shape;
-  const Buffer images = Plain(backend, *call.inputs[0]), crop_buffer = Plain(backend, *call.inputs[1]);
+  const Buffer images = Plain(backend, *call.inputs[0]), record_buffer = Plain(backend, *call.inputs[1]);
   const Buffer mean = Plain(backend, *call.inputs[2]), std = Plain(backend, *call.inputs[3]);
-  const float inverse_std[3] = {1.f / std.floats()[0], 1.f / std.floats()[1], 1.f / std.floats()[2]};
-  const int64_t side = call.outputs[0]->shape[2];
+  const int64_t count = call.inputs[1]->shape[0], side = call.outputs[0]->shape[2];
   const Pictures pictures = {static_cast<const uint8_t*>(images.data()),
                              mean.floats(),
-                             inverse_std,
                              call.inputs[2]->shape.size() == 3,
-                             shape[1],
-                             shape[2],
-                             side};
-  const auto* crops = static_cast<const Crop*>(crop_buffer.data());
-  for (int64_t i = 0; i < shape[0]; ++i) {
-    const Crop& crop = crops[i];
-    Check(crop.top >= 0 && crop.left >= 0 && crop.top + side <= shape[1] && crop.left + side <= shape[2],
-          "crop ", i, " of ", side, "x", side, " pixels at (", crop.top, ", ", crop.left,
-          ") leaves the picture of ", shape[1], "x", shape[2]);
-  }
+                             {1.f / std.floats()[0], 1.f / std.floats()[1], 1.f / std.floats()[2]},
+                             {shape[0], count / shape[0], shape[1], shape[2], side}};
+  const auto* const records = static_cast<const AugmentRecord*>(record_buffer.data());
+  for (int64_t i = 0; i < count; ++i) CheckRecord(records[i], i, pictures.sizes);
   float* const y = backend.CreatePlain(*call.outputs[0]).floats();
-  ParallelFor(shape[0], 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> row(static_cast<size_t>(side) * 3);
-    for (int64_t i = begin; i < end; ++i)
-      AugmentOne(pictures, i, crops[i], row.data(), y + i * 3 * side * side);
+  ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
+    Scratch scratch(pictures);
+    for (int64_t i = begin; i < end; ++i) {
+      View(pictures, records[i], i / pictures.sizes.views, scratch).Write(y + i * 3 * side * side);
+    }
   });
 }
 

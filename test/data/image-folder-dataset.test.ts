@@ -2,6 +2,7 @@
 // Invariant: whether a picture was decoded again is told by changing its file between two reads.
 
 import assert from 'node:assert/strict';
+import { randomCrop, randomMirror } from '../../lib/data/augmentation.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DecodePool } from '../../lib/data/decode-pool.js';
@@ -121,13 +122,13 @@ describe('ImageFolderDataset', () => {
     const digest = async (options: ImageFolderDatasetOptions): Promise<unknown[]> =>
       withDataset(options, async (dataset) => {
         const batches: ImageBatch[] = [];
-        const crop = { crop: 6, mode: 'random' } as const;
+        const augmentation = [randomCrop({ size: 6 }), randomMirror()];
         for (const epoch of [0, 1]) {
-          const loading = loadBatches(dataset, { batchSize: 3, seed: 3, epoch, shuffle: true, crop });
+          const loading = loadBatches(dataset, { batchSize: 3, seed: 3, epoch, shuffle: true, augmentation });
           for await (const batch of loading) batches.push(batch);
         }
-        return batches.map(({ images, labels, crops, indices }) =>
-          [images, labels, crops, indices].map((a) => a.join()),
+        return batches.map(({ images, labels, records, indices }) =>
+          [images, labels, records, indices].map((a) => a.join()),
         );
       });
     const expected = await digest({ workers: 1 });

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { ImageFolderDataset } from '../../lib/data/image-folder-dataset.js';
 import type { LabelledFiles } from '../../lib/data/labelled-files.js';
+import { randomCrop, randomMirror, RECORD_LENGTH } from '../../lib/data/augmentation.js';
 import { loadBatches, type LoadedBatch, type LoaderOptions } from '../../lib/data/loader.js';
 import type { ImageDataset } from '../../lib/data/types.js';
 import { ArgumentError } from '../../lib/errors.js';
@@ -13,7 +14,7 @@ import { tempFiles } from './temp-folder.js';
 
 const SIDE = 4;
 const BYTES = SIDE * SIDE * 3;
-const OPTIONS: LoaderOptions = { batchSize: 4, seed: 3, epoch: 2, crop: { crop: 2, mode: 'random' } };
+const OPTIONS: LoaderOptions = { batchSize: 4, seed: 3, epoch: 2, augmentation: [randomCrop({ size: 2 }), randomMirror()] };
 const SAMPLERS = ['sequential', 'shuffle', 'balanced'] as const;
 
 /** 23 pictures: 17 of class a, 5 of class b, one of class c. */
@@ -108,8 +109,10 @@ describe('loadBatches, begun at any batch', () => {
 
   it('crops a picture that is repeated in a balanced epoch anew each time', async () => {
     const batches = await collect(numbered(), { sampler: 'balanced' });
-    const crops = batches.flatMap(({ indices, crops }) =>
-      [...indices].flatMap((index, i) => (index === 22 ? [crops.subarray(i * 3, i * 3 + 3).join()] : [])),
+    const crops = batches.flatMap(({ indices, records }) =>
+      [...indices].flatMap((index, i) =>
+        index === 22 ? [records.subarray(i * RECORD_LENGTH, (i + 1) * RECORD_LENGTH).join()] : [],
+      ),
     );
     assert.ok(crops.length >= 7, `${crops.length}`);
     assert.ok(new Set(crops).size >= 4, crops.join(' ')); // of 18 possible ones
@@ -142,7 +145,7 @@ describe('loadBatches from files', () => {
       const load = async (workers: number, options: Partial<LoaderOptions>): Promise<LoadedBatch[]> => {
         const dataset = new ImageFolderDataset(files, { side: 8, workers, cacheBytes: 0 });
         try {
-          return await collect(dataset, { crop: { crop: 5, mode: 'random' }, sampler, ...options });
+          return await collect(dataset, { augmentation: [randomCrop({ size: 5 })], sampler, ...options });
         } finally {
           await dataset.close();
         }

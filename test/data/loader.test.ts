@@ -3,6 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  centreCrop,
+  pictureTransform,
+  planAugmentation,
+  randomCrop,
+  randomMirror,
+  tenCrop,
+} from '../../lib/data/augmentation.js';
 import { batchesPerEpoch, loadBatches, type LoaderOptions } from '../../lib/data/loader.js';
 import type { ImageBatch, ImageDataset } from '../../lib/data/types.js';
 import { AbortedError, ArgumentError } from '../../lib/errors.js';
@@ -59,7 +67,12 @@ class NumberedDataset implements ImageDataset {
   async close(): Promise<void> {}
 }
 
-const OPTIONS: LoaderOptions = { batchSize: 4, seed: 1, epoch: 0, crop: { crop: 3, mode: 'random' } };
+const OPTIONS: LoaderOptions = {
+  batchSize: 4,
+  seed: 1,
+  epoch: 0,
+  augmentation: [randomCrop({ size: 3 }), randomMirror()],
+};
 
 async function collect(dataset: ImageDataset, options: Partial<LoaderOptions> = {}): Promise<ImageBatch[]> {
   const batches: ImageBatch[] = [];
@@ -70,10 +83,10 @@ async function collect(dataset: ImageDataset, options: Partial<LoaderOptions> = 
 const indicesOf = (batches: readonly ImageBatch[]): number[][] => batches.map(({ indices }) => [...indices]);
 
 function assertConsistent(batches: readonly ImageBatch[]): void {
-  for (const { size, side, images, labels, crops, indices } of batches) {
+  for (const { size, side, images, labels, records, views, indices } of batches) {
     assert.deepEqual(
-      [side, images.length, labels.length, crops.length, indices.length],
-      [SIDE, size * BYTES, size, size * 3, size],
+      [side, images.length, labels.length, records.length, views, indices.length],
+      [SIDE, size * BYTES, size, size * 22, 1, size],
     );
     indices.forEach((index, position) => {
       const pixels = images.subarray(position * BYTES, (position + 1) * BYTES);
@@ -147,20 +160,97 @@ describe('loadBatches', () => {
     assert.deepEqual(await run((n) => 10 - n, 9), expected);
   });
 
-  it('draws the crop of a picture from seed, epoch and its index alone', async () => {
-    const cropsOf = async (options: Partial<LoaderOptions>): Promise<Map<number, string>> => {
-      const crops = new Map<number, string>();
-      for (const batch of await collect(new NumberedDataset(30, { unreadable: [4] }), options)) {
-        batch.indices.forEach((index, i) => crops.set(index, batch.crops.subarray(i * 3, i * 3 + 3).join()));
+  it('draws what is done to a picture from seed, epoch and its index alone', async () => {
+    const recordsOf = async (options: Partial<LoaderOptions>): Promise<Map<number, string>> => {
+      const records = new Map<number, string>();
+      for (const batch of await collect(new NumberedDataset(60, { unreadable: [4] }), options)) {
+        batch.indices.forEach((index, i) =>
+          records.set(index, batch.records.slice(i * 22, i * 22 + 22).join()),
+        );
       }
-      return new Map([...crops].sort(([a], [b]) => a - b));
+      return new Map([...records].sort(([a], [b]) => a - b));
     };
-    const expected = await cropsOf({});
+    const expected = await recordsOf({});
     assert.equal(new Set(expected.values()).size, 8); // 2 x 2 positions, mirrored or not
-    assert.deepEqual(await cropsOf({ batchSize: 7, shuffle: true }), expected);
-    assert.notDeepEqual(await cropsOf({ epoch: 1 }), expected);
-    const centred = await cropsOf({ crop: { crop: 2, mode: 'centre' } });
-    assert.deepEqual([...new Set(centred.values())], ['1,1,0']);
+    assert.deepEqual(await recordsOf({ batchSize: 7, shuffle: true }), expected);
+    assert.notDeepEqual(await recordsOf({ epoch: 1 }), expected);
+    const centred = await recordsOf({ augmentation: [centreCrop({ size: 2 })] });
+    const centre = planAugmentation([centreCrop({ size: 2 })], { seed: 0, epoch: 0, index: 0, side: SIDE });
+    assert.deepEqual([...new Set(centred.values())], [centre.join()]);
+  });
+
+  it('gives ten records a picture, picture after picture', async () => {
+    const augmentation = [tenCrop({ size: 2 })];
+    const [batch] = await collect(new NumberedDataset(3), { augmentation });
+    assert.deepEqual([batch?.views, batch?.records.length], [10, 3 * 10 * 22]);
+    const one = planAugmentation(augmentation, { seed: 1, epoch: 0, index: 2, side: SIDE });
+    assert.deepEqual(batch?.records.slice(2 * one.length), one);
+  });
+
+  describe('with a function of the user', () => {
+    const noisy = pictureTransform((image, random) => ({
+      ...image,
+      data: image.data.map(() => Math.floor(random() * 256)),
+    }));
+
+    async function pixelsOf(options: Partial<LoaderOptions>): Promise<string[]> {
+      const pixels: string[] = [];
+      const augmentation = [noisy, centreCrop({ size: 2 })];
+      const dataset = new NumberedDataset(9, { unreadable: [4] });
+      for (const { images, indices } of await collect(dataset, { augmentation, ...options })) {
+        indices.forEach((index, i) => (pixels[index] = images.slice(i * BYTES, (i + 1) * BYTES).join()));
+      }
+      return pixels;
+    }
+
+    it('changes each picture by seed, epoch and its index alone', async () => {
+      const expected = await pixelsOf({});
+      assert.equal(new Set(expected).size, 9); // eight pictures, and the hole of the unreadable one
+      assert.deepEqual(await pixelsOf({ batchSize: 3, shuffle: true, prefetch: 0 }), expected);
+      assert.notDeepEqual(await pixelsOf({ epoch: 1 }), expected);
+      assert.notDeepEqual(await pixelsOf({ seed: 2 }), expected);
+    });
+
+    it('draws other numbers at another place of the list', async () => {
+      const moved = [centreCrop({ size: 2 }), noisy];
+      assert.notDeepEqual(await pixelsOf({ augmentation: moved }), await pixelsOf({}));
+    });
+
+    it('may change the picture in place', async () => {
+      const invert = pictureTransform((image) => {
+        image.data.forEach((value, i) => (image.data[i] = 255 - value));
+        return image;
+      });
+      const [batch] = await collect(new NumberedDataset(2), {
+        augmentation: [invert, centreCrop({ size: 2 })],
+      });
+      assert.deepEqual([batch?.images[0], batch?.images[BYTES]], [255, 254]);
+    });
+
+    it('names the picture whose size it changed, and passes its errors on', async () => {
+      const [crop, image] = [centreCrop({ size: 2 }), { width: 2, height: 2, data: new Uint8Array(12) }];
+      const shrink = pictureTransform(() => image);
+      await assert.rejects(
+        collect(new NumberedDataset(2), { augmentation: [crop, shrink] }),
+        (error: Error) => {
+          assert.ok(error instanceof ArgumentError);
+          assert.match(
+            error.message,
+            /^pictureTransform of #0 returned 2x2 with 12 bytes, expected .* 4x4 with 48 bytes/,
+          );
+          return true;
+        },
+      );
+      const nothing = pictureTransform((() => undefined) as never);
+      await assert.rejects(
+        collect(new NumberedDataset(2), { augmentation: [crop, nothing] }),
+        /of #0 returned no picture/,
+      );
+      const broken = pictureTransform(() => {
+        throw new RangeError('not today');
+      });
+      await assert.rejects(collect(new NumberedDataset(2), { augmentation: [crop, broken] }), /not today/);
+    });
   });
 
   it('gives every batch memory of its own', async () => {
@@ -249,7 +339,8 @@ describe('loadBatches', () => {
       { epoch: -1 },
       { seed: -1 },
       { prefetch: -1 },
-      { crop: { crop: 5, mode: 'random' } },
+      { augmentation: [randomCrop({ size: 5 })] },
+      { augmentation: [randomMirror()] },
     ];
     for (const change of bad) {
       assert.throws(() => loadBatches(new NumberedDataset(4), { ...OPTIONS, ...change }), ArgumentError);

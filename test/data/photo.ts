@@ -21,7 +21,7 @@ export function photo({ width = 160, height = 120, seed }: PhotoOptions): {
   const data = new Uint8ClampedArray(width * height * 4);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [a, b, c] = randomWords({ seed, index: y * width + x, stream: RandomStream.crop });
+      const [a, b, c] = randomWords({ seed, index: y * width + x, stream: RandomStream.shuffle });
       const inDisc = Math.hypot(x - width * 0.4, y - height * 0.5) < height * 0.3;
       const inBar = x > width * 0.8;
       const base = inDisc

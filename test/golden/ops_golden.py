@@ -198,24 +198,73 @@ def sgd_case(form, seed, momentum=0.9, decay=5e-4, rates=(0.01, 0.01, 0.01, 0.00
     return {'name': form, 'inputs': inputs, 'attributes': attributes, 'steps': after}
 
 
-def augment_case(name, seed, mean_shape):
-    """numpy slicing: subtract at the stored pixel, crop, then mirror."""
-    n, side, crop = 3, 7, 4
+IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1]
+NOTHING = [0, 0, 0, 0]
+
+
+def record(source, mirror=0, flip=0, colour=IDENTITY, offset=(0, 0, 0), erase=NOTHING):
+    """One view of a picture, in the order of the op: source and erase are top, left, height, width."""
+    return [*source, mirror, flip, *colour, *offset, *erase]
+
+
+def resized(picture, source, crop):
+    """picture: [H, W, 3]. Cropped, then scaled in float64 where the crop has another size."""
+    top, left, height, width = source
+    cut = torch.from_numpy(picture[top : top + height, left : left + width].copy()).permute(2, 0, 1)[None]
+    if (height, width) != (crop, crop):
+        cut = F.interpolate(cut, size=(crop, crop), mode='bilinear', antialias=True, align_corners=False)
+    return cut[0].permute(1, 2, 0).numpy()
+
+
+def augment_view(picture, mean, std, view, crop):
+    source, (mirror, flip), colour = view[:4], view[4:6], np.array(view[6:15], dtype=np.float64).reshape(3, 3)
+    samples = resized(picture, source, crop) @ colour.T + np.array(view[15:18])
+    y = (samples - resized(np.broadcast_to(mean, picture.shape), source, crop)) / std
+    y = np.flip(y, axis=1) if mirror else y
+    y = np.array(np.flip(y, axis=0) if flip else y)
+    top, left, height, width = view[18:]
+    y[top : top + height, left : left + width] = 0
+    return y.transpose(2, 0, 1)
+
+
+def augment_case(name, seed, mean_shape, records, n=3, side=7, crop=4):
     images = hash_spec([n, side, side, 3], seed, 0.0, 256.0)
     mean, std = hash_spec(mean_shape, seed + 1, 90.0, 140.0), hash_spec([3], seed + 2, 40.0, 80.0)
-    crops = [[0, 3, 0], [2, 1, 1], [3, 0, 1]]
     pixels = np.floor(hash_array(images)).astype(np.float64)
-    normal = (pixels - hash_array(mean).astype(np.float64)) / hash_array(std).astype(np.float64)
-    views = [normal[i, top : top + crop, left : left + crop] for i, (top, left, _) in enumerate(crops)]
-    views = [np.flip(view, axis=1) if mirror else view for view, (_, _, mirror) in zip(views, crops)]
-    y = np.stack(views).transpose(0, 3, 1, 2)
+    constants = [hash_array(spec).astype(np.float64) for spec in (mean, std)]
+    views = len(records) // n
+    y = np.stack([augment_view(pixels[i // views], *constants, view, crop) for i, view in enumerate(records)])
     return {
         'name': name,
         'inputs': {'images': images, 'mean': mean, 'std': std},
-        'crops': crops,
+        'records': records,
         'attributes': {'crop': crop},
         'outputs': {'y': full(y)},
     }
+
+
+def augment_cases():
+    crops = [record([0, 3, 4, 4]), record([2, 1, 4, 4], mirror=1), record([3, 0, 4, 4], mirror=1, flip=1)]
+    mix = [0.9, 0.2, -0.1, 0.05, 1.1, 0.3, -0.25, 0.125, 0.75]
+    coloured = [
+        record([0, 0, 4, 4], offset=[12.5, -7.25, 3]),
+        record([1, 2, 4, 4], mirror=1, colour=mix, offset=[-4, 8, 16]),
+        record([3, 3, 4, 4], flip=1, colour=mix, erase=[1, 0, 2, 3]),
+    ]
+    scaled = [
+        record([0, 0, 7, 7]), record([1, 2, 5, 3]), record([0, 1, 4, 6], mirror=1),
+        record([2, 2, 2, 2], flip=1), record([6, 6, 1, 1]), record([0, 0, 7, 1], mirror=1, colour=mix, erase=[0, 0, 1, 1]),
+    ]
+    shrunk = [record([0, 0, 23, 23]), record([1, 0, 19, 22], mirror=1), record([3, 5, 9, 17], flip=1)]
+    return [
+        augment_case('mean colour', 800, [3], crops),
+        augment_case('mean image', 810, [7, 7, 3], crops),
+        augment_case('colours and an erased rectangle', 820, [3], coloured),
+        augment_case('colours and an erased rectangle, mean image', 830, [7, 7, 3], coloured),
+        augment_case('scaled rectangles, two views', 840, [3], scaled),
+        augment_case('scaled rectangles and mean image, two views', 850, [7, 7, 3], scaled),
+        augment_case('shrunk with antialiasing', 860, [23, 23, 3], shrunk, side=23, crop=5),
+    ]
 
 
 def random_case(seed, step, stream, n=11):
@@ -302,5 +351,5 @@ def build():
             cross_entropy_case('large', [4, 5], 630, -900.0, 900.0),
         ],
         'sgd': [sgd_case('paper', 700), sgd_case('pytorch', 700)],
-        'augment': [augment_case('mean colour', 800, [3]), augment_case('mean image', 810, [7, 7, 3])],
+        'augment': augment_cases(),
     }

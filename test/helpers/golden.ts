@@ -81,8 +81,8 @@ export interface AugmentCase {
   readonly name: string;
   /** images: 0..256, to be rounded down to bytes. */
   readonly inputs: { readonly images: HashSpec; readonly mean: HashSpec; readonly std: HashSpec };
-  /** top, left, mirror of each image. */
-  readonly crops: readonly (readonly [number, number, number])[];
+  /** [N * views] records of 22 values. */
+  readonly records: readonly (readonly number[])[];
   readonly attributes: { readonly crop: number };
   readonly outputs: { readonly y: GoldenArray };
 }

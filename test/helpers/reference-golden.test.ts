@@ -133,11 +133,11 @@ describe('reference loss, SGD and augmentation', () => {
     });
   }
 
-  for (const { name, inputs, crops, attributes, outputs } of golden.augment) {
-    it(`augmentation is numpy's: ${name}`, () => {
+  for (const { name, inputs, records, attributes, outputs } of golden.augment) {
+    it(`augmentation is numpy's and torch's: ${name}`, () => {
       const { images, mean, std } = tensors(inputs);
       const bytes = map(images, Math.floor);
-      assertSame(reference.augment(bytes, crops.flat(), { ...attributes, mean, std }), outputs.y, 'y');
+      assertSame(reference.augment(bytes, records.flat(), { ...attributes, mean, std }), outputs.y, 'y');
     });
   }
 });

@@ -178,15 +178,15 @@ forEachDevice('golden loss, SGD, augmentation and randomness', (on) => {
     });
   }
 
-  for (const { name, inputs, crops, attributes, outputs } of golden.augment) {
-    it(`augmentation is numpy's: ${name}`, async () => {
+  for (const { name, inputs, records, attributes, outputs } of golden.augment) {
+    it(`augmentation is numpy's and torch's: ${name}`, async () => {
       const { y } = await on.compute(() => {
         const bytes = map(hashNdArray(inputs.images), Math.floor);
         const shape = bytes.shape as readonly [number, number, number, number];
         const images = on.device.tensor(Uint8Array.from(bytes.data), { shape });
-        const places = on.device.tensor(Int32Array.from(crops.flat()), { shape: [crops.length, 3] });
+        const views = on.tensor(ndArray([records.length, 22], records.flat()));
         const [mean, std] = [on.tensor(hashNdArray(inputs.mean)), on.tensor(hashNdArray(inputs.std))];
-        return { y: ops.augment(images, { crops: places, mean, std, ...attributes }) };
+        return { y: ops.augment(images, { records: views, mean, std, ...attributes }) };
       });
       on.expect('augment', y, expected(outputs.y));
     });

@@ -255,9 +255,9 @@ describe('ops, before any work is submitted', () => {
   function augmented(
     { images, mean, std }: { images: Shape; mean: Shape; std: Shape },
     crop: number,
-    crops: Shape = [images[0]!, 3],
+    records: Shape = [images[0]!, 22],
   ): () => unknown {
-    const constants = () => ({ crops: zeros(crops, 'int32'), mean: zeros(mean), std: zeros(std) });
+    const constants = () => ({ records: zeros(records), mean: zeros(mean), std: zeros(std) });
     return () => ops.augment(zeros(images, 'uint8'), { ...constants(), crop });
   }
 
@@ -269,22 +269,22 @@ describe('ops, before any work is submitted', () => {
       message: /images have 1 channels, expected 3/,
     },
     {
-      what: 'a crop larger than the pictures',
-      call: augmented({ images: [2, 8, 8, 3], ...picture }, 9),
-      error: ShapeError,
-      message: /a crop of 9 does not fit into pictures of 8x8/,
-    },
-    {
       what: 'a mean picture of another size',
       call: augmented({ images: [2, 8, 8, 3], mean: [7, 7, 3], std: [3] }, 4),
       error: ShapeError,
       message: /mean is \[7, 7, 3\], expected \[8, 8, 3\]: a mean image has the size of the stored pictures/,
     },
     {
-      what: 'crops without a mirror flag',
-      call: augmented({ images: [2, 8, 8, 3], ...picture }, 4, [2, 2]),
+      what: 'records of another length',
+      call: augmented({ images: [2, 8, 8, 3], ...picture }, 4, [2, 3]),
       error: ShapeError,
-      message: /crops is \[2, 2\], expected \[2, 3\]: top, left and mirror/,
+      message: /records is \[2, 3\], expected \[2, 22\]: a record for each view of each picture/,
+    },
+    {
+      what: 'records that do not divide among the pictures',
+      call: augmented({ images: [2, 8, 8, 3], ...picture }, 4, [5, 22]),
+      error: ShapeError,
+      message: /5 records for 2 pictures, expected the same number for each picture/,
     },
     {
       what: 'a gradient of another shape than the weights',

@@ -18,7 +18,7 @@ declare const square: Floats<readonly [2, 3]>;
 declare const turned: Floats<readonly [3, 2]>;
 declare const integers: Tensor<'int32', readonly [2, 3]>;
 declare const bytes: Tensor<'uint8', readonly [4, 32, 32, 3]>;
-declare const crops: Tensor<'int32', readonly [4, 3]>;
+declare const records: Tensor<'float32', readonly [4, 22]>;
 declare const colour: Floats<readonly [3]>;
 
 export const activated = ops.relu(square);
@@ -36,7 +36,7 @@ export const normal = ops.lrn(pictures, { size: 5, alpha: 1e-4, alphaOver: 'sum'
 export const projected = ops.linear(features, weights);
 export const { loss, probabilities } = ops.crossEntropy(logits, labels);
 export const { values, indices } = ops.topK(logits, { k: 5 });
-export const cropped = ops.augment(bytes, { crops, mean: colour, std: colour, crop: 28 });
+export const cropped = ops.augment(bytes, { records, mean: colour, std: colour, crop: 28 });
 
 export type Results = [
   Expect<Equal<typeof activated, Floats<readonly [2, 3]>>>,
@@ -81,7 +81,7 @@ ops.crossEntropy(logits, colour);
 // @ts-expect-error logits are rows
 ops.crossEntropy(pictures, labels);
 // @ts-expect-error pictures are stored as bytes
-ops.augment(pictures, { crops, mean: colour, std: colour, crop: 28 });
+ops.augment(pictures, { records, mean: colour, std: colour, crop: 28 });
 // @ts-expect-error fill writes no bfloat16
 ops.fill(device, { shape: [1], value: 1, dtype: 'bfloat16' });
 // @ts-expect-error the convention of alpha has to be said

@@ -1,9 +1,9 @@
-// Crop, mirror and normalise stored pictures: bytes to what conv1 reads.
-// Invariant: the mean belongs to the stored pixel: it is taken there, then cropped and mirrored with it.
+// Records applied to stored pictures: bytes to what conv1 reads, one output value at a time.
+// Invariant: the mean belongs to the stored pixel: it is sampled at the same places, with the same weights.
 import { dims4, type NdArray, zeros } from './nd-array.js';
 
 export interface AugmentOptions {
-  /** Side of the square crop. */
+  /** Side of the output. */
   readonly crop: number;
   /** [3], a colour, or [S, S, 3], a picture; 0..255. */
   readonly mean: NdArray;
@@ -11,25 +11,61 @@ export interface AugmentOptions {
   readonly std: NdArray;
 }
 
+/** Values of a record. */
+const LENGTH = 22;
+
+/** A pixel of one axis and how much it counts. */
+type Tap = readonly [pixel: number, weight: number];
+
 /**
- * y[n, c, i, j] = (images[n, top + i, left + j', c] - mean[..., c]) / std[c], j' = mirror ? crop - 1 - j : j.
- * images: [N, S, S, 3] of 0..255, crops: [N, 3] of (top, left, mirror) -> y: [N, 3, crop, crop].
+ * The pixels from..from+input-1 that output pixel i of `output` averages: weights fall linearly from the centre to
+ * nothing at a distance of max(1, input / output) and sum up to 1.
  */
-export function augment(images: NdArray, crops: ArrayLike<number>, options: AugmentOptions): NdArray {
+function taps(i: number, { from, input, output }: { from: number; input: number; output: number }): Tap[] {
+  const scale = input / output;
+  const reach = Math.max(1, scale);
+  const found: [number, number][] = [];
+  for (let pixel = 0; pixel < input; pixel++) {
+    const weight = 1 - Math.abs(pixel + 0.5 - (i + 0.5) * scale) / reach;
+    if (weight > 0) found.push([from + pixel, weight]);
+  }
+  const total = found.reduce((sum, [, weight]) => sum + weight, 0);
+  return found.map(([pixel, weight]) => [pixel, weight / total]);
+}
+
+/**
+ * y[r, :, i, j] = (colour * sample - mean + offset) / std at the places that record r says, picture floor(r / views).
+ * images: [N, S, S, 3] of 0..255, records: [N * views, 22] -> y: [N * views, 3, crop, crop].
+ */
+export function augment(images: NdArray, records: ArrayLike<number>, options: AugmentOptions): NdArray {
   const { crop, mean, std } = options;
   const [n, side] = dims4(images.shape);
-  const y = zeros([n, 3, crop, crop]);
+  const count = records.length / LENGTH;
+  const y = zeros([count, 3, crop, crop]);
   for (let index = 0; index < y.data.length; index++) {
     const j = index % crop;
     const i = Math.floor(index / crop) % crop;
     const channel = Math.floor(index / (crop * crop)) % 3;
-    const image = Math.floor(index / (3 * crop * crop));
-    const [top, left, mirror] = [crops[image * 3]!, crops[image * 3 + 1]!, crops[image * 3 + 2]!];
-    const row = top + i;
-    const column = left + (mirror === 1 ? crop - 1 - j : j);
-    const pixel = (row * side + column) * 3 + channel;
-    const subtracted = mean.data[mean.shape.length === 1 ? channel : pixel]!;
-    y.data[index] = (images.data[image * side * side * 3 + pixel]! - subtracted) / std.data[channel]!;
+    const r = Math.floor(index / (3 * crop * crop));
+    const record = Array.from({ length: LENGTH }, (_, k) => records[r * LENGTH + k]!);
+    const [top = 0, left = 0, height = 0, width = 0, mirror, flip] = record;
+    const [eraseTop = 0, eraseLeft = 0, eraseHeight = 0, eraseWidth = 0] = record.slice(18);
+    if (i >= eraseTop && i < eraseTop + eraseHeight && j >= eraseLeft && j < eraseLeft + eraseWidth) continue;
+    const rows = taps(flip === 1 ? crop - 1 - i : i, { from: top, input: height, output: crop });
+    const columns = taps(mirror === 1 ? crop - 1 - j : j, { from: left, input: width, output: crop });
+    const picture = Math.floor(r / (count / n)) * side * side * 3;
+    let value = record[15 + channel]!;
+    for (const [row, rowWeight] of rows) {
+      for (const [column, columnWeight] of columns) {
+        const weight = rowWeight * columnWeight;
+        const pixel = (row * side + column) * 3;
+        for (let c = 0; c < 3; c++) {
+          value += weight * record[6 + channel * 3 + c]! * images.data[picture + pixel + c]!;
+        }
+        value -= weight * mean.data[mean.shape.length === 1 ? channel : pixel + channel]!;
+      }
+    }
+    y.data[index] = value / std.data[channel]!;
   }
   return y;
 }

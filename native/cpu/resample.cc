@@ -1,0 +1,125 @@
+// Bilinear resampling: rows are averaged first, which runs along contiguous bytes, then columns.
+// Invariant: what a row holds does not depend on which rows were asked for before.
+#include "cpu/resample.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/parallel.h"
+
+namespace alexnet::cpu {
+namespace {
+
+/** sum[i] = weight * in[i]: the first tap of a row. */
+ALEXNET_EVERY_ISA void Scale(const uint8_t* in, float weight, float* sum, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] = weight * static_cast<float>(in[i]);
+}
+
+ALEXNET_EVERY_ISA void Scale(const float* in, float weight, float* sum, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] = weight * in[i];
+}
+
+ALEXNET_EVERY_ISA void AddScaled(const uint8_t* in, float weight, float* sum, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += weight * static_cast<float>(in[i]);
+}
+
+ALEXNET_EVERY_ISA void AddScaled(const float* in, float weight, float* sum, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += weight * in[i];
+}
+
+/** One tap of every value of a row. */
+ALEXNET_EVERY_ISA void Gather(const float* in, const int32_t* starts, const float* weights, float* out,
+                              int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = weights[i] * in[starts[i]];
+}
+
+ALEXNET_EVERY_ISA void AddGathered(const float* in, const int32_t* starts, const float* weights, float* out,
+                                   int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] += weights[i] * in[starts[i]];
+}
+
+struct Window {
+  double centre, inverse;
+  int64_t first, end;
+};
+
+/** Of output pixel i: which input pixels it sees. */
+Window WindowOf(int64_t i, int64_t input, double scale) {
+  const double support = std::max(1.0, scale);
+  const double centre = scale * (static_cast<double>(i) + 0.5);
+  const auto first = std::max<int64_t>(0, static_cast<int64_t>(std::floor(centre - support + 0.5)));
+  const auto end = std::min<int64_t>(input, static_cast<int64_t>(std::floor(centre + support + 0.5)));
+  return {centre, 1.0 / support, first, end};
+}
+
+double Triangle(const Window& window, int64_t pixel) {
+  const double distance = (static_cast<double>(pixel) + 0.5 - window.centre) * window.inverse;
+  return std::max(0.0, 1.0 - std::abs(distance));
+}
+
+}  // namespace
+
+void ResampleAxis::Plan(int64_t input, int64_t output) {
+  const double scale = static_cast<double>(input) / static_cast<double>(output);
+  input_ = input;
+  taps_ = std::min(input, static_cast<int64_t>(std::floor(2 * std::max(1.0, scale))) + 1);
+  starts_.resize(static_cast<size_t>(output));
+  weights_.assign(static_cast<size_t>(output * taps_), 0.f);
+  for (int64_t i = 0; i < output; ++i) {
+    const Window window = WindowOf(i, input, scale);
+    double total = 0;
+    for (int64_t pixel = window.first; pixel < window.end; ++pixel) total += Triangle(window, pixel);
+    // Near the end the window moves back, so that all its taps are pixels; those in front get no weight.
+    const int64_t start = std::min(window.first, input - taps_);
+    starts_[static_cast<size_t>(i)] = static_cast<int32_t>(start);
+    for (int64_t pixel = window.first; pixel < window.end; ++pixel) {
+      weights_[static_cast<size_t>((pixel - start) * output + i)] =
+          static_cast<float>(Triangle(window, pixel) / total);
+    }
+  }
+}
+
+void Resampler::Plan(int64_t height, int64_t width, int64_t side) {
+  rows_.Plan(height, side);
+  columns_.Plan(width, side);
+  narrowed_.resize(static_cast<size_t>(width) * 3);
+  PlanColumns();
+}
+
+void Resampler::PlanColumns() {
+  const int64_t side = columns_.output(), values = side * 3;
+  column_starts_.resize(static_cast<size_t>(values));
+  column_weights_.resize(static_cast<size_t>(values * columns_.taps()));
+  for (int64_t i = 0; i < values; ++i) {
+    column_starts_[static_cast<size_t>(i)] = columns_.start(i / 3) * 3 + static_cast<int32_t>(i % 3);
+    for (int64_t tap = 0; tap < columns_.taps(); ++tap) {
+      column_weights_[static_cast<size_t>(tap * values + i)] = columns_.weight(tap, i / 3);
+    }
+  }
+}
+
+template <typename T>
+void Resampler::RowOf(const T* from, int64_t stride, int64_t row, float* out) {
+  const int64_t count = columns_.input() * 3, values = columns_.output() * 3;
+  float* const sum = narrowed_.data();
+  const T* const first = from + rows_.start(row) * stride;
+  Scale(first, rows_.weight(0, row), sum, count);
+  for (int64_t tap = 1; tap < rows_.taps(); ++tap) {
+    const float weight = rows_.weight(tap, row);
+    if (weight != 0) AddScaled(first + tap * stride, weight, sum, count);
+  }
+  Gather(sum, column_starts_.data(), column_weights_.data(), out, values);
+  for (int64_t tap = 1; tap < columns_.taps(); ++tap) {
+    AddGathered(sum + tap * 3, column_starts_.data(), column_weights_.data() + tap * values, out, values);
+  }
+}
+
+void Resampler::Row(const uint8_t* from, int64_t stride, int64_t row, float* out) {
+  RowOf(from, stride, row, out);
+}
+
+void Resampler::Row(const float* from, int64_t stride, int64_t row, float* out) {
+  RowOf(from, stride, row, out);
+}
+
+}  // namespace alexnet::cpu

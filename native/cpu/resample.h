@@ -1,0 +1,55 @@
+// Bilinear resampling of one row at a time, out of a rectangle of a picture.
+// Invariant: pixels outside the rectangle have no weight: the same as cropping first, then resizing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace alexnet::cpu {
+
+/** One axis: output i is the sum over t of weights[t * output + i] * input[starts[i] + t]. */
+class ResampleAxis {
+ public:
+  /**
+   * Triangle filter of support max(1, input / output) around pixel centres, weights normalised over the
+   * pixels that exist: what PIL's BILINEAR and torch's interpolate(antialias=True, align_corners=False)
+   * compute.
+   */
+  void Plan(int64_t input, int64_t output);
+
+  int64_t input() const { return input_; }
+  int64_t output() const { return static_cast<int64_t>(starts_.size()); }
+  int64_t taps() const { return taps_; }
+  int32_t start(int64_t i) const { return starts_[static_cast<size_t>(i)]; }
+  float weight(int64_t tap, int64_t i) const { return weights_[static_cast<size_t>(tap * output() + i)]; }
+
+ private:
+  int64_t input_ = 0;
+  int64_t taps_ = 0;
+  std::vector<int32_t> starts_;
+  std::vector<float> weights_;
+};
+
+/** Rows and columns of one rectangle, three interleaved colours. Keeps its memory from one plan to the next.
+ */
+class Resampler {
+ public:
+  void Plan(int64_t height, int64_t width, int64_t side);
+  /** Row `row` of the output, [side * 3], of a rectangle whose first value is at `from`. */
+  void Row(const uint8_t* from, int64_t stride, int64_t row, float* out);
+  void Row(const float* from, int64_t stride, int64_t row, float* out);
+
+ private:
+  template <typename T>
+  void RowOf(const T* from, int64_t stride, int64_t row, float* out);
+  void PlanColumns();
+
+  ResampleAxis rows_, columns_;
+  // The columns' weights, one for each value of a row, and where in the row the first tap of it is.
+  std::vector<float> column_weights_;
+  std::vector<int32_t> column_starts_;
+  std::vector<float> narrowed_;
+};
+
+}  // namespace alexnet::cpu
