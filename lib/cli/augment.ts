@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import {
   DataError,
   DEFAULT_SIDE,
+  FileWriteError,
   ImageFolderDataset,
   loadBatches,
   openDevice,
@@ -93,11 +94,19 @@ async function makeSheet(args: Arguments): Promise<ExitCode> {
       samples.forEach((sample, i) => (rows[i] ??= [storedSquare(batch, i)]).push(sample));
     }
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
-    await writeFile(args.out, await pngSheet(rows));
+    await write(args.out, await pngSheet(rows));
     print(`${args.out}: ${counted(rows.length, 'picture')}, ${counted(args.samples, 'sample')} each`);
     return 0;
   } finally {
     await dataset.close();
+  }
+}
+
+async function write(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, bytes);
+  } catch (error) {
+    throw new FileWriteError(path, `cannot be written: ${(error as Error).message}`, { cause: error });
   }
 }
 

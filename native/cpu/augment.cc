@@ -97,20 +97,22 @@ class View {
   }
 
  private:
-  /** A row of samples, in changed colours, less the mean. */
+  /** A row of samples, in changed colours, less the mean. Unchanged colours and the mean take one pass. */
   void SampleRow(int64_t row) {
     float* const samples = scratch_.samples.data();
     const int64_t side = pictures_.sizes.crop;
     const uint8_t* const bytes = image_ + row * stride_;
-    const float* const mean = MeanRow(row);
-    if (!resize_ && !mix_) return SubtractBytes(bytes, mean, samples, side * 3);
+    if (!mix_ && !resize_) return SubtractBytes(bytes, MeanRow(row), samples, side * 3);
+    if (!mix_ && pictures_.mean_image) {
+      return scratch_.resampler.DifferenceRow(image_, pictures_.mean + first_, stride_, row, samples);
+    }
     if (resize_) {
       scratch_.resampler.Row(image_, stride_, row, samples);
     } else {
       ToFloats(bytes, samples, side * 3);
     }
     if (mix_) MixColours(samples, record_.colour, side);
-    Subtract(samples, mean, side * 3);
+    Subtract(samples, MeanRow(row), side * 3);
   }
 
   const float* MeanRow(int64_t row) {

@@ -10,15 +10,6 @@
 namespace alexnet::cpu {
 namespace {
 
-/** sum[i] = weight * in[i]: the first tap of a row. */
-ALEXNET_EVERY_ISA void Scale(const uint8_t* in, float weight, float* sum, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) sum[i] = weight * static_cast<float>(in[i]);
-}
-
-ALEXNET_EVERY_ISA void Scale(const float* in, float weight, float* sum, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) sum[i] = weight * in[i];
-}
-
 ALEXNET_EVERY_ISA void AddScaled(const uint8_t* in, float weight, float* sum, int64_t count) {
   for (int64_t i = 0; i < count; ++i) sum[i] += weight * static_cast<float>(in[i]);
 }
@@ -98,28 +89,46 @@ void Resampler::PlanColumns() {
   }
 }
 
+void Resampler::Clear() {
+  std::fill(narrowed_.begin(), narrowed_.end(), 0.f);
+}
+
 template <typename T>
-void Resampler::RowOf(const T* from, int64_t stride, int64_t row, float* out) {
-  const int64_t count = columns_.input() * 3, values = columns_.output() * 3;
-  float* const sum = narrowed_.data();
+void Resampler::AddRows(const T* from, int64_t stride, int64_t row, float sign) {
   const T* const first = from + rows_.start(row) * stride;
-  Scale(first, rows_.weight(0, row), sum, count);
-  for (int64_t tap = 1; tap < rows_.taps(); ++tap) {
+  for (int64_t tap = 0; tap < rows_.taps(); ++tap) {
     const float weight = rows_.weight(tap, row);
-    if (weight != 0) AddScaled(first + tap * stride, weight, sum, count);
+    if (weight != 0) AddScaled(first + tap * stride, sign * weight, narrowed_.data(), columns_.input() * 3);
   }
-  Gather(sum, column_starts_.data(), column_weights_.data(), out, values);
+}
+
+void Resampler::Columns(float* out) const {
+  const int64_t values = columns_.output() * 3;
+  Gather(narrowed_.data(), column_starts_.data(), column_weights_.data(), out, values);
   for (int64_t tap = 1; tap < columns_.taps(); ++tap) {
-    AddGathered(sum + tap * 3, column_starts_.data(), column_weights_.data() + tap * values, out, values);
+    AddGathered(narrowed_.data() + tap * 3, column_starts_.data(), column_weights_.data() + tap * values, out,
+                values);
   }
 }
 
 void Resampler::Row(const uint8_t* from, int64_t stride, int64_t row, float* out) {
-  RowOf(from, stride, row, out);
+  Clear();
+  AddRows(from, stride, row, 1.f);
+  Columns(out);
 }
 
 void Resampler::Row(const float* from, int64_t stride, int64_t row, float* out) {
-  RowOf(from, stride, row, out);
+  Clear();
+  AddRows(from, stride, row, 1.f);
+  Columns(out);
+}
+
+void Resampler::DifferenceRow(const uint8_t* from, const float* less, int64_t stride, int64_t row,
+                              float* out) {
+  Clear();
+  AddRows(from, stride, row, 1.f);
+  AddRows(less, stride, row, -1.f);
+  Columns(out);
 }
 
 }  // namespace alexnet::cpu

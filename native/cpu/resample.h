@@ -39,10 +39,15 @@ class Resampler {
   /** Row `row` of the output, [side * 3], of a rectangle whose first value is at `from`. */
   void Row(const uint8_t* from, int64_t stride, int64_t row, float* out);
   void Row(const float* from, int64_t stride, int64_t row, float* out);
+  /** The same of `from - less`, at the price of little more than one of them. */
+  void DifferenceRow(const uint8_t* from, const float* less, int64_t stride, int64_t row, float* out);
 
  private:
+  /** narrowed_ += sign * the weighted rows. */
   template <typename T>
-  void RowOf(const T* from, int64_t stride, int64_t row, float* out);
+  void AddRows(const T* from, int64_t stride, int64_t row, float sign);
+  void Clear();
+  void Columns(float* out) const;
   void PlanColumns();
 
   ResampleAxis rows_, columns_;

@@ -36,6 +36,12 @@ describe('alexnet augment', () => {
     }
   });
 
+  it('says where it cannot write, without a stack', async () => {
+    const { code, stderr } = await sheet('--pictures', '1', '--samples', '1', '--out', 'nowhere/a.png');
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: nowhere\/a.png: cannot be written: ENOENT.*\n$/);
+  });
+
   it('draws by the seed', async () => {
     for (const [name, seed] of [
       ['b', '1'],

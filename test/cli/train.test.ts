@@ -92,6 +92,18 @@ describe('a training from the command line', () => {
     assert.match(stdout, /\n {2}green +[\d.]+ % {2}\(\d+ of 12\)\n/);
   });
 
+  it('leaves weights that can be evaluated with ten views', async () => {
+    const metricsOf = async (...more: readonly string[]): Promise<Measured> => {
+      const how = ['evaluate', 'run', 'pictures', '--json', '--batch-size', '50', ...more];
+      const { code, stdout, stderr } = await alexnet(how, { cwd });
+      assert.equal(code, 0, stderr);
+      return JSON.parse(stdout) as Measured;
+    };
+    const [one, ten] = [await metricsOf(), await metricsOf('--ten-view')];
+    assert.deepEqual([ten.images, one.images], [36, 36]);
+    assert.notEqual(ten.loss, one.loss);
+  });
+
   it('leaves weights that predict the class of a picture', async () => {
     const images = ['pictures/red/3.png', 'pictures/green/0.png'];
     const { code, stdout } = await alexnet(['predict', 'run', ...images, '--json'], { cwd });
@@ -144,6 +156,20 @@ describe('a training from the command line', () => {
         'next: alexnet predict run picture.jpg\n',
     );
     assert.notEqual(statSync(best).ino, before.ino);
+  });
+});
+
+describe('noise on colours', () => {
+  it('changes what is learned from the first step on', async () => {
+    const cwd = withPictures(4);
+    const losses: unknown[] = [];
+    for (const [out, ...more] of [['a'], ['b', '--pca-colour']] as const) {
+      const { code, stdout, stderr } = await trainIn(cwd, '--epochs', '1', '--json', '--out', out, ...more);
+      assert.equal(code, 0, stderr);
+      losses.push(eventsOf(stdout).find(({ type }) => type === 'step')?.['loss']);
+      rmSync(join(cwd, out), { recursive: true });
+    }
+    assert.equal(new Set(losses).size, 2, losses.join());
   });
 });
 

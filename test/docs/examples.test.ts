@@ -4,18 +4,20 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
+import * as library from '../../lib/index.js';
 import { packageDirectory } from '../../lib/native/addon.js';
 
 const documents = ['README.md', 'docs/guide.md'];
-/** Names that an example takes from the text around it. */
-const context = `
-declare const device: import('alexnet').Device;
-declare const model: import('alexnet').Model;
-declare const train: import('alexnet').ImageDataset;
-declare const validation: import('alexnet').ImageDataset;
-declare const progress: import('alexnet').Progress;
-declare const { Trainer, saveModel, loadModel }: typeof import('alexnet');
-`;
+/** Names that an example takes from the text around it: its data, and what earlier examples imported. */
+const context = [
+  ...Object.keys(library).map((name) => `declare const ${name}: typeof import('alexnet').${name};`),
+  "declare const device: import('alexnet').Device;",
+  "declare const model: import('alexnet').Model;",
+  "declare const train: import('alexnet').ImageDataset;",
+  "declare const validation: import('alexnet').ImageDataset;",
+  "declare const progress: import('alexnet').Progress;",
+  'declare const dir: string;',
+].join('\n');
 
 interface Example {
   readonly name: string;
@@ -30,13 +32,12 @@ function examplesOf(document: string): Example[] {
   }));
 }
 
-/** An example with imports stands alone; one without continues the text and gets its names. */
-function asModule({ code }: Example): string {
-  return code.includes('import ') ? code : `${context}\n${code}\nexport {};`;
-}
-
 function compile(example: Example): string[] {
-  const file = path.join(packageDirectory, 'dist', 'example.ts');
+  const folder = path.join(packageDirectory, 'dist');
+  const sources = new Map([
+    [path.join(folder, 'example.ts'), `${example.code}\nexport {};`],
+    [path.join(folder, 'context.d.ts'), context],
+  ]);
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
     lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
@@ -49,17 +50,17 @@ function compile(example: Example): string[] {
     paths: { alexnet: [path.join(packageDirectory, 'dist', 'lib', 'index.d.ts')] },
   };
   const host = ts.createCompilerHost(options);
-  const source = asModule(example);
   const withExample: ts.CompilerHost = {
     ...host,
-    getSourceFile: (name, ...rest) =>
-      name === file
-        ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022)
-        : host.getSourceFile(name, ...rest),
-    fileExists: (name) => name === file || host.fileExists(name),
-    readFile: (name) => (name === file ? source : host.readFile(name)),
+    getSourceFile: (name, ...rest) => {
+      const source = sources.get(name);
+      if (source === undefined) return host.getSourceFile(name, ...rest);
+      return ts.createSourceFile(name, source, ts.ScriptTarget.ES2022);
+    },
+    fileExists: (name) => sources.has(name) || host.fileExists(name),
+    readFile: (name) => sources.get(name) ?? host.readFile(name),
   };
-  const program = ts.createProgram([file], options, withExample);
+  const program = ts.createProgram([...sources.keys()], options, withExample);
   return ts
     .getPreEmitDiagnostics(program)
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));

@@ -1,6 +1,7 @@
 // Crop, resize, mirror, recolour, erase and normalise against the float64 reference.
 // Invariant: rectangles touch every edge of the stored picture, and none is allowed beyond.
 import assert from 'node:assert/strict';
+import * as data from '../../lib/data/augmentation.js';
 import { augment } from '../../lib/ops/index.js';
 import { forEachDevice, type TestDevice } from '../helpers/devices.js';
 import * as reference from '../helpers/reference.js';
@@ -89,6 +90,20 @@ const ERASED = [
   record([1, 1, 9, 9], { erase: [3, 3, 0, 4] }),
 ];
 
+const STEPS: Readonly<Record<string, data.AugmentationStep>> = {
+  randomCrop: data.randomCrop({ size: 7 }),
+  centreCrop: data.centreCrop({ size: 7 }),
+  randomResizedCrop: data.randomResizedCrop({ size: 7 }),
+  tenCrop: data.tenCrop({ size: 7 }),
+  randomMirror: data.randomMirror(),
+  randomFlip: data.randomFlip(),
+  pcaColour: data.pcaColour(),
+  brightness: data.brightness({ range: [0.5, 1.5] }),
+  contrast: data.contrast({ range: [0.5, 1.5] }),
+  saturation: data.saturation({ range: [0, 2] }),
+  randomErasing: data.randomErasing({ probability: 1 }),
+};
+
 forEachDevice('augment', (on) => {
   for (const [what, mean] of [
     ['mean colour', COLOUR],
@@ -126,6 +141,20 @@ forEachDevice('augment', (on) => {
     ];
     await expectReference(on, pictures(4, 256), { records, mean: COLOUR, crop: 227 });
   });
+
+  for (const [name, step] of Object.entries(STEPS)) {
+    it(`does what ${name} decides`, async () => {
+      const count = 4;
+      const cropped = 'size' in step ? [step] : [data.randomCrop({ size: 7 }), step];
+      const plan = (index: number) =>
+        data.planAugmentation(cropped, { seed: 3, epoch: 1, index, side: SIDE });
+      const values = Array.from({ length: count }, (_, index) => [...plan(index)]).flat();
+      const records = Array.from({ length: values.length / 22 }, (_, r) => values.slice(r * 22, r * 22 + 22));
+      for (const mean of [COLOUR, PICTURE]) {
+        await expectReference(on, pictures(count), { records, mean, crop: 7 });
+      }
+    });
+  }
 
   it('does not depend on the pictures beside it', async () => {
     const images = pictures(8);
