@@ -3,6 +3,7 @@
 
 export { CIFAR10_CLASS_NAMES, readCifar10, type Cifar10Options } from './cifar10.js';
 export { cropOf, type Crop, type CropDraw } from './crop.js';
+export type { ColourStatistics, Triple } from './colour.js';
 export { DecodePool, type DecodePoolOptions } from './decode-pool.js';
 export { decodeFile, decodeImage, DEFAULT_MAX_PIXELS, type DecodeOptions } from './decode.js';
 export {
@@ -14,7 +15,16 @@ export { scanClasses, scanImageFolder, type ImageFolder } from './image-folder.j
 export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-dataset.js';
 export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
 export { batchesPerEpoch, loadBatches, type LoaderOptions } from './loader.js';
-export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
+export { computeMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
-export type { CropOptions, ImageBatch, ImageDataset, RgbImage } from './types.js';
+export { ImageStore, isStore, StoreDataset } from './store/image-store.js';
+export type { StoreSplit } from './store/manifest.js';
+export {
+  prepareStore,
+  type PreparedStore,
+  type PrepareOptions,
+  type PrepareProgress,
+  type StoreFailure,
+} from './store/prepare.js';
+export type { CropOptions, DatasetMean, ImageBatch, ImageDataset, RgbImage } from './types.js';

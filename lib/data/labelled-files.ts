@@ -28,12 +28,27 @@ export interface SplitOptions {
  */
 export function splitDataset(
   files: LabelledFiles,
-  { holdOut = 0.1, seed }: SplitOptions,
+  options: SplitOptions,
 ): { train: LabelledFiles; validation: LabelledFiles } {
+  const heldOut = chooseHeldOut(files, options);
+  return {
+    train: select(files, (index) => heldOut[index] === 0),
+    validation: select(files, (index) => heldOut[index] === 1),
+  };
+}
+
+/**
+ * Which files {@link splitDataset} holds out.
+ * @returns [labels.length], 1 for those
+ */
+export function chooseHeldOut(
+  files: Pick<LabelledFiles, 'classNames' | 'labels'>,
+  { holdOut = 0.1, seed }: SplitOptions,
+): Uint8Array {
   if (!(holdOut > 0 && holdOut < 1)) {
     throw new ArgumentError(`holdOut is ${holdOut}, expected a fraction between 0 and 1, e.g. 0.1`);
   }
-  const heldOut = new Uint8Array(files.paths.length);
+  const heldOut = new Uint8Array(files.labels.length);
   for (const members of indicesByClass(files)) {
     const wanted = Math.max(1, Math.round(members.length * holdOut));
     const count = Math.min(wanted, members.length - 1);
@@ -44,14 +59,11 @@ export function splitDataset(
       'no pictures can be held out for validation: every class has a single one; add pictures, or give a val folder',
     );
   }
-  return {
-    train: select(files, (index) => heldOut[index] === 0),
-    validation: select(files, (index) => heldOut[index] === 1),
-  };
+  return heldOut;
 }
 
 /** Indices of the files of each class, ascending. */
-function indicesByClass({ classNames, labels }: LabelledFiles): number[][] {
+function indicesByClass({ classNames, labels }: Pick<LabelledFiles, 'classNames' | 'labels'>): number[][] {
   const members: number[][] = classNames.map(() => []);
   labels.forEach((label, index) => members[label]!.push(index));
   return members;
