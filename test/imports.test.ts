@@ -10,8 +10,8 @@ import ts from 'typescript';
 interface Rule {
   /** Folders of lib/, or files directly in it, that may be imported besides the own one. */
   readonly imports: readonly string[];
-  /** Whether packages of package.json may be imported; Node's own modules always may. */
-  readonly packages: boolean;
+  /** Packages of package.json that may be imported; Node's own modules always may. */
+  readonly packages: readonly string[];
 }
 
 const LEAVES = ['errors', 'random', 'format'];
@@ -19,20 +19,20 @@ const COMPUTING = [...LEAVES, 'native', 'tensor', 'ops', 'layers'];
 
 /** Each of the chain native, tensor, ops, layers, models sees those before it. */
 const TYPESCRIPT_RULES: Readonly<Record<string, Rule>> = {
-  errors: { imports: [], packages: false },
-  random: { imports: ['errors'], packages: false },
-  format: { imports: ['errors'], packages: false },
-  native: { imports: LEAVES, packages: true },
-  tensor: { imports: [...LEAVES, 'native'], packages: false },
-  ops: { imports: [...LEAVES, 'native', 'tensor'], packages: false },
-  layers: { imports: [...LEAVES, 'native', 'tensor', 'ops'], packages: false },
-  optim: { imports: COMPUTING, packages: false },
-  io: { imports: LEAVES, packages: false },
-  data: { imports: LEAVES, packages: true },
-  models: { imports: [...COMPUTING, 'data', 'io'], packages: false },
-  train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: false },
-  index: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train'], packages: false },
-  cli: { imports: ['index'], packages: false },
+  errors: { imports: [], packages: [] },
+  random: { imports: ['errors'], packages: [] },
+  format: { imports: ['errors'], packages: [] },
+  native: { imports: LEAVES, packages: ['node-gyp-build'] },
+  tensor: { imports: [...LEAVES, 'native'], packages: [] },
+  ops: { imports: [...LEAVES, 'native', 'tensor'], packages: [] },
+  layers: { imports: [...LEAVES, 'native', 'tensor', 'ops'], packages: [] },
+  optim: { imports: COMPUTING, packages: [] },
+  io: { imports: LEAVES, packages: [] },
+  data: { imports: [...LEAVES, 'io'], packages: ['jimp', 'lmdb'] },
+  models: { imports: [...COMPUTING, 'data', 'io'], packages: [] },
+  train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: [] },
+  index: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train'], packages: [] },
+  cli: { imports: ['index'], packages: [] },
 };
 
 /** Folders of native/ that each may include, besides its own. */
@@ -142,7 +142,7 @@ function brokenRule(file: string, specifier: string): string | undefined {
   if (target === undefined) {
     if (specifier.startsWith('node:')) return undefined;
     if (builtinModules.includes(specifier)) return `write 'node:${specifier}' for Node's own modules`;
-    return rule.packages ? undefined : `${from} may not import packages (${specifier})`;
+    return rule.packages.includes(specifier) ? undefined : `${from} may not import packages (${specifier})`;
   }
   const to = unitOf(target);
   if (to === undefined) return `${from} imports ${target}, which is outside lib/`;
@@ -315,6 +315,12 @@ const typeScriptCases: readonly [what: string, file: string, text: string, viola
       'lib/cli/predict.ts:2: cli may not import format (../format.js)',
       'lib/cli/predict.ts:3: cli may not import packages (jimp)',
     ],
+  ],
+  [
+    'a package in a folder that has others',
+    'lib/native/late.ts',
+    "import load from 'node-gyp-build';\nimport { open } from 'lmdb';",
+    ['lib/native/late.ts:2: native may not import packages (lmdb)'],
   ],
   [
     'an import of the command line',

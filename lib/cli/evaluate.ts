@@ -7,7 +7,6 @@ import {
   findWeights,
   formatCount,
   formatPercent,
-  ImageFolderDataset,
   loadModel,
   openDevice,
   type EvaluatedBatch,
@@ -21,12 +20,12 @@ import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { device, seed, strict, threads, workers } from './options.js';
 import { counted, LiveLine, note, print, printJson } from './output.js';
-import { evaluationPictures, holdOutOption, SPLITS } from './pictures.js';
+import { evaluationPictures, holdOutOption, openPictures, SPLITS } from './pictures.js';
 import { integer, oneOf } from './values.js';
 
 const positionals = {
   run: positional('RUN', 'folder of a training (its best weights are taken), or a .safetensors file'),
-  dir: positional('DIR', 'folder of pictures, as for train; also one split of it'),
+  dir: positional('DIR', 'folder of pictures or store, as for train; also one split of a folder'),
 };
 
 const options = {
@@ -76,12 +75,11 @@ async function runEvaluation(args: Values<typeof positionals, typeof options>): 
   const { files, what } = await evaluationPictures(args);
   using opened = openDevice(args.device, defined({ threads: args.threads }));
   using model = await loadModel(weights, { device: opened });
-  const dataset = new ImageFolderDataset(files, {
-    side: model.preprocessing?.options.side ?? DEFAULT_SIDE,
-    strict: args.strict,
+  const side = model.preprocessing?.options.side ?? DEFAULT_SIDE;
+  const dataset = openPictures(files, {
+    side,
     // Every picture is read once.
-    cacheBytes: 0,
-    ...defined({ workers: args.workers }),
+    files: { side, strict: args.strict, cacheBytes: 0, ...defined({ workers: args.workers }) },
   });
   try {
     const classes = files.classNames.map((className) => ({ className, images: 0, top1: 0 }));

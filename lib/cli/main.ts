@@ -10,12 +10,13 @@ import { EXIT_CODES, sections, table, wrap } from './help.js';
 import { info } from './info.js';
 import { note, print, tolerateClosedPipes } from './output.js';
 import { predict } from './predict.js';
+import { prepare } from './prepare.js';
 import { nearest } from './suggest.js';
 import { train } from './train.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly Command[] = [train, evaluate, predict, augment, info];
+const commands: readonly Command[] = [train, evaluate, predict, prepare, augment, info];
 
 const help = sections([
   ['Usage: alexnet COMMAND [arguments] [options]'],

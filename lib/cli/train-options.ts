@@ -12,7 +12,7 @@ const presetNames = Object.keys(presets) as PresetName[];
 export const positionals = {
   dir: positional(
     'DIR',
-    'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val',
+    'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val; or a store made by prepare',
   ),
 };
 
@@ -20,7 +20,7 @@ export const options = {
   val: option({
     value: 'DIR',
     parse: text,
-    help: 'validation pictures, DIR/<class>/<picture>, instead of DIR/val',
+    help: 'validation pictures, DIR/<class>/<picture> or a store, instead of DIR/val',
   }),
   holdOut: holdOutOption,
   out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for the weights' }),

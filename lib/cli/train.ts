@@ -10,7 +10,6 @@ import {
   DEFAULT_CACHE_BYTES,
   DEFAULT_SIDE,
   formatCount,
-  ImageFolderDataset,
   openDevice,
   pcaColour,
   presets,
@@ -28,7 +27,13 @@ import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { describeDevice } from './device-text.js';
 import { counted, shellWord } from './output.js';
-import { trainingPictures, type TrainingPictures } from './pictures.js';
+import {
+  openPictures,
+  pictureCount,
+  trainingPictures,
+  type Pictures,
+  type TrainingPictures,
+} from './pictures.js';
 import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
 import { TrainingReport } from './train-report.js';
@@ -110,9 +115,12 @@ function openDatasets(
   { pictures, pool }: { readonly pictures: TrainingPictures; readonly pool: DecodePool },
 ): TrainingData {
   const { train: training, validation } = pictures;
-  const all = training.paths.length + validation.paths.length;
-  const open = (files: typeof training) =>
-    new ImageFolderDataset(files, { pool, strict, cacheBytes: (cacheSize * files.paths.length) / all });
+  const all = pictureCount(training) + pictureCount(validation);
+  const open = (pictures: Pictures) =>
+    openPictures(pictures, {
+      side: pool.side,
+      files: { pool, strict, cacheBytes: (cacheSize * pictureCount(pictures)) / all },
+    });
   return { train: open(training), validation: open(validation) };
 }
 
@@ -141,7 +149,7 @@ function describe(args: TrainArguments, parts: Parts): [lines: string[], facts: 
   const { pictures, model, device } = parts;
   const { dir, epochs, seed, out, preset, initialization } = args;
   const { classNames } = pictures.train;
-  const count = { train: pictures.train.paths.length, validation: pictures.validation.paths.length };
+  const count = { train: pictureCount(pictures.train), validation: pictureCount(pictures.validation) };
   const batchSize = Math.min(args.batchSize, count.train);
   const steps = batchesPerEpoch(count.train, { batchSize, dropLast: true });
   const learningRate = args.learningRate ?? model.recipe?.learningRate;

@@ -3,6 +3,7 @@
 
 export * from './augmentation.js';
 export { CIFAR10_CLASS_NAMES, readCifar10, type Cifar10Options } from './cifar10.js';
+export type { ColourStatistics, Triple } from './colour.js';
 export { DecodePool, type DecodePoolOptions } from './decode-pool.js';
 export { decodeFile, decodeImage, DEFAULT_MAX_PIXELS, type DecodeOptions } from './decode.js';
 export {
@@ -14,11 +15,10 @@ export { scanClasses, scanImageFolder, type ImageFolder } from './image-folder.j
 export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-dataset.js';
 export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
 export { batchesPerEpoch, loadBatches, type LoadedBatch, type LoaderOptions } from './loader.js';
-export { computeMean, type DatasetMean, type MeanOptions } from './mean.js';
+export { computeMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
 export { pngSheet } from './sheet.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
-export type { ImageBatch, ImageDataset, RgbImage } from './types.js';
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
 export type { Sampler } from './sampler.js';
 export { limitPerClass, subsetDataset, type LimitOptions } from './subset.js';
@@ -26,3 +26,13 @@ export { collectDataset, type CollectOptions, type LabelledImage } from './colle
 export { readIdx, readMnist, type IdxOptions } from './idx.js';
 export { scanImageNet, type ImageNetFolder, type ImageNetOptions } from './imagenet.js';
 export { readLabelsFile, type LabelsFileOptions } from './labels-file.js';
+export { ImageStore, isStore, StoreDataset } from './store/image-store.js';
+export type { StoreSplit } from './store/manifest.js';
+export {
+  prepareStore,
+  type PreparedStore,
+  type PrepareOptions,
+  type PrepareProgress,
+  type StoreFailure,
+} from './store/prepare.js';
+export type { DatasetMean, ImageBatch, ImageDataset, RgbImage } from './types.js';

@@ -40,8 +40,30 @@ export function splitDataset(
 ): { train: ImageDataset; validation: ImageDataset };
 export function splitDataset(
   whole: LabelledFiles | ImageDataset,
-  { holdOut = 0.1, seed }: SplitOptions,
+  options: SplitOptions,
 ): { train: LabelledFiles | ImageDataset; validation: LabelledFiles | ImageDataset } {
+  const heldOut = chooseHeldOut(whole, options);
+  const indices = [...heldOut.keys()];
+  return {
+    train: take(
+      whole,
+      indices.filter((index) => heldOut[index] === 0),
+    ),
+    validation: take(
+      whole,
+      indices.filter((index) => heldOut[index] === 1),
+    ),
+  };
+}
+
+/**
+ * Which pictures {@link splitDataset} holds out.
+ * @returns [labels.length], 1 for those
+ */
+export function chooseHeldOut(
+  whole: Pick<LabelledFiles, 'classNames' | 'labels'>,
+  { holdOut = 0.1, seed }: SplitOptions,
+): Uint8Array {
   if (!(holdOut > 0 && holdOut < 1)) {
     throw new ArgumentError(`holdOut is ${holdOut}, expected a fraction between 0 and 1, e.g. 0.1`);
   }
@@ -57,15 +79,5 @@ export function splitDataset(
       'no pictures can be held out for validation: every class has a single one; add pictures, or give a val folder',
     );
   }
-  const indices = [...heldOut.keys()];
-  return {
-    train: take(
-      whole,
-      indices.filter((index) => heldOut[index] === 0),
-    ),
-    validation: take(
-      whole,
-      indices.filter((index) => heldOut[index] === 1),
-    ),
-  };
+  return heldOut;
 }

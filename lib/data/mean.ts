@@ -3,17 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError, DataError } from '../errors.js';
-import type { ImageDataset } from './types.js';
-
-/** Means over the pictures of a dataset, on the scale 0..255. */
-export interface DatasetMean {
-  /** [side, side, 3], the mean of every pixel. */
-  readonly image: Float32Array;
-  /** [3], R G B, the mean over all pixels. */
-  readonly colour: Float32Array;
-  /** Number of pictures that went in. */
-  readonly pictures: number;
-}
+import type { DatasetMean, ImageDataset } from './types.js';
 
 export interface MeanOptions {
   /** Use at most this many pictures, spread evenly over the dataset. Default: all. */
@@ -35,31 +25,61 @@ export const MEAN_BATCH = 32;
 export async function computeMean(dataset: ImageDataset, options: MeanOptions = {}): Promise<DatasetMean> {
   const indices = sampleEvenly(dataset.length, options.maxPictures ?? dataset.length);
   const values = dataset.side * dataset.side * 3;
-  const sums = new Float64Array(values);
+  const sums = new PictureSums(values);
   const buffer = new Uint8Array(Math.min(MEAN_BATCH, indices.length) * values);
-  let pictures = 0;
   for (let done = 0; done < indices.length;) {
     const part = indices.slice(done, done + MEAN_BATCH);
     const images = buffer.subarray(0, part.length * values);
     const readable = await dataset.read(part, images, options.signal);
     for (const position of part.keys()) {
-      if (!readable[position]) continue;
-      addTo(sums, images, position * values);
-      pictures++;
+      if (readable[position]) sums.add(images.subarray(position * values, (position + 1) * values));
     }
     done += part.length;
     // Cached pictures are read without waiting for anything: let timers have their turn.
     await setImmediate();
     options.onProgress?.({ done, total: indices.length });
   }
-  if (pictures === 0) {
-    throw new DataError(`none of ${indices.length} pictures can be read${firstFailure(dataset)}`);
+  const { mean } = sums;
+  if (!mean) throw new DataError(`none of ${indices.length} pictures can be read${firstFailure(dataset)}`);
+  return mean;
+}
+
+/** Adds pictures up, for their mean. */
+export class PictureSums {
+  /** [side, side, 3], the sum of every pixel: an integer. */
+  readonly sums: Float64Array;
+  #pictures: number;
+
+  /**
+   * @param sums  the number of values of a picture, or sums to be continued, which are kept
+   * @param pictures that are in the sums; default 0
+   */
+  constructor(sums: number | Float64Array, pictures = 0) {
+    this.sums = typeof sums === 'number' ? new Float64Array(sums) : sums;
+    this.#pictures = pictures;
   }
-  return {
-    image: Float32Array.from(sums, (sum) => sum / pictures),
-    colour: colourOf(sums, pictures),
-    pictures,
-  };
+
+  get pictures(): number {
+    return this.#pictures;
+  }
+
+  /** @param picture [side, side, 3] */
+  add(picture: Uint8Array): void {
+    const { sums } = this;
+    for (let i = 0; i < sums.length; i++) sums[i]! += picture[i]!;
+    this.#pictures++;
+  }
+
+  /** Of what was added; undefined if that is nothing. */
+  get mean(): DatasetMean | undefined {
+    const pictures = this.#pictures;
+    if (pictures === 0) return undefined;
+    return {
+      image: Float32Array.from(this.sums, (sum) => sum / pictures),
+      colour: colourOf(this.sums, pictures),
+      pictures,
+    };
+  }
 }
 
 /** `count` indices of 0..length-1 at equal distances; all of them if there are no more. */
@@ -69,10 +89,6 @@ export function sampleEvenly(length: number, count: number): number[] {
   }
   const taken = Math.min(count, length);
   return Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
-}
-
-function addTo(sums: Float64Array, images: Uint8Array, from: number): void {
-  for (let i = 0; i < sums.length; i++) sums[i]! += images[from + i]!;
 }
 
 function colourOf(sums: Float64Array, pictures: number): Float32Array {

@@ -9,6 +9,16 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
+/** Means over the pictures of a dataset, on the scale 0..255. */
+export interface DatasetMean {
+  /** [side, side, 3], the mean of every pixel. */
+  readonly image: Float32Array;
+  /** [3], R G B, the mean over all pixels. */
+  readonly colour: Float32Array;
+  /** Number of pictures that went in. */
+  readonly pictures: number;
+}
+
 /** Random access to labelled pictures, all scaled and cropped to one square size. */
 export interface ImageDataset {
   /** Class names; a label is an index into them. */
@@ -28,6 +38,8 @@ export interface ImageDataset {
   read(indices: readonly number[], out: Uint8Array, signal?: AbortSignal): Promise<boolean[]>;
   /** Pictures that could not be decoded so far, each with the reason. */
   readonly failures: readonly { readonly path: string; readonly reason: string }[];
+  /** The mean over all pictures, where it is known; training then need not compute it. */
+  readonly mean?: DatasetMean | undefined;
   /** Ends workers and frees caches. Idempotent. */
   close(): Promise<void>;
 }

@@ -214,12 +214,7 @@ class TrainingRun {
     if (validation) checkClasses(model, validation);
     await this.#folder?.create();
     if (model.preprocessing) return;
-    const mean = yield* reporting<TrainingEvent, DatasetMean>((report) =>
-      computeMean(train, {
-        signal: this.#signal,
-        onProgress: ({ done, total }) => report({ type: 'preparing', imagesDone: done, images: total }),
-      }),
-    );
+    const mean = train.mean ?? (yield* this.#computeMean());
     const { mean: kind = 'image', std = [1, 1, 1] as const } = model.recipe ?? {};
     const [, , crop] = model.inputShape;
     model.preprocessing = new Preprocessing({
@@ -231,6 +226,15 @@ class TrainingRun {
     // Every picture was read for the mean.
     this.#planSteps();
     yield* this.#newFailures();
+  }
+
+  async *#computeMean(): AsyncGenerator<TrainingEvent, DatasetMean> {
+    return yield* reporting<TrainingEvent, DatasetMean>((report) =>
+      computeMean(this.#data.train, {
+        signal: this.#signal,
+        onProgress: ({ done, total }) => report({ type: 'preparing', imagesDone: done, images: total }),
+      }),
+    );
   }
 
   async *#epoch(epoch: number): AsyncGenerator<TrainingEvent> {

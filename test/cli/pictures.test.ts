@@ -2,7 +2,7 @@
 // Invariant: only names of files matter here; the files are empty.
 
 import assert from 'node:assert/strict';
-import { evaluationPictures, trainingPictures, type Split } from '../../lib/cli/pictures.js';
+import { evaluationPictures, trainingPictures, type Pictures, type Split } from '../../lib/cli/pictures.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
 import { DataError } from '../../lib/errors.js';
 import { tempFiles } from '../data/temp-folder.js';
@@ -15,28 +15,33 @@ function folder(...splits: readonly string[]): string {
   return tempFiles(Object.fromEntries(names.map((name) => [name, ''])));
 }
 
+function paths(pictures: Pictures): readonly string[] {
+  assert.ok('paths' in pictures);
+  return pictures.paths;
+}
+
 const plain = { val: undefined, holdOut: undefined, seed: 0 };
 
 describe('the pictures of a training', () => {
   it('are held out where there is no validation folder, one of ten of every class by default', async () => {
     const chosen = await trainingPictures({ ...plain, dir: folder('.') });
-    assert.deepEqual([chosen.train.paths.length, chosen.validation.paths.length], [18, 2]);
+    assert.deepEqual([paths(chosen.train).length, paths(chosen.validation).length], [18, 2]);
     assert.equal(chosen.source, 'held out: 10 % of every class');
     const half = await trainingPictures({ ...plain, dir: folder('.'), holdOut: 0.5 });
-    assert.deepEqual([half.train.paths.length, half.validation.paths.length], [10, 10]);
+    assert.deepEqual([paths(half.train).length, paths(half.validation).length], [10, 10]);
   });
 
   it('come from the validation folder, if there is one', async () => {
     const dir = folder('train', 'val');
     const chosen = await trainingPictures({ ...plain, dir });
-    assert.deepEqual([chosen.train.paths.length, chosen.validation.paths.length], [20, 20]);
+    assert.deepEqual([paths(chosen.train).length, paths(chosen.validation).length], [20, 20]);
     await assert.rejects(trainingPictures({ ...plain, dir, holdOut: 0.2 }), UsageError);
   });
 
   it('come from the folder given, which must have the same classes', async () => {
     const dir = folder('.');
     const chosen = await trainingPictures({ ...plain, dir, val: folder('.') });
-    assert.deepEqual([chosen.train.paths.length, chosen.validation.paths.length], [20, 20]);
+    assert.deepEqual([paths(chosen.train).length, paths(chosen.validation).length], [20, 20]);
     const val = tempFiles({ 'a/1.png': '', 'c/1.png': '' });
     await assert.rejects(trainingPictures({ ...plain, dir, val }), (error: Error) => {
       assert.ok(error instanceof DataError);
@@ -53,7 +58,7 @@ describe('the pictures of a training', () => {
 describe('the pictures of an evaluation', () => {
   const choose = async (dir: string, split?: Split, holdOut?: number) => {
     const { files, what } = await evaluationPictures({ dir, split, holdOut, seed: 0 });
-    return { files: files.paths, what: what.replace(dir, 'DIR') };
+    return { files: paths(files), what: what.replace(dir, 'DIR') };
   };
 
   it('are the test folder, else the validation folder, else all', async () => {
@@ -74,8 +79,8 @@ describe('the pictures of an evaluation', () => {
   it('are what training held out of a folder without splits', async () => {
     const dir = folder('.');
     const trained = await trainingPictures({ ...plain, dir });
-    assert.deepEqual((await choose(dir, 'val')).files, trained.validation.paths);
-    assert.deepEqual((await choose(dir, 'train')).files, trained.train.paths);
+    assert.deepEqual((await choose(dir, 'val')).files, paths(trained.validation));
+    assert.deepEqual((await choose(dir, 'train')).files, paths(trained.train));
   });
 
   it('are refused if the folder does not have the split, or --hold-out has no use', async () => {

@@ -2,6 +2,7 @@
 // Invariant: draws are seeded, so the statistics are the same in every run.
 
 import assert from 'node:assert/strict';
+import type { ColourStatistics } from '../../lib/data/colour.js';
 import {
   brightness,
   centreCrop,
@@ -235,7 +236,21 @@ describe('pcaColour', () => {
     } as const;
     const blue = plans([CENTRE, pcaColour({ std: 1, components })], 50);
     assert.ok(blue.every(({ offset: [red, green, b] }) => red === 0 && green === 0 && b !== 0));
-    const statistics = { mean: [0, 0, 0], covariance: [0, 0, 0, 0, 25, 0, 0, 0, 0] };
+    const covariance: ColourStatistics['covariance'] = [
+      [0, 0, 0],
+      [0, 25, 0],
+      [0, 0, 0],
+    ];
+    const statistics: ColourStatistics = {
+      mean: [0, 0, 0],
+      covariance,
+      components: [
+        [0, 1, 0],
+        [1, 0, 0],
+        [0, 0, 1],
+      ],
+      standardDeviations: [5, 0, 0],
+    };
     const green = plans([CENTRE, pcaColour({ std: 1, statistics })], 50);
     assert.ok(green.every(({ offset: [red, g, b] }) => red === 0 && g !== 0 && b === 0));
     assert.throws(() => pcaColour({ components, statistics }), /exclude each other/);

@@ -14,7 +14,12 @@ import { tempFiles } from './temp-folder.js';
 
 const SIDE = 4;
 const BYTES = SIDE * SIDE * 3;
-const OPTIONS: LoaderOptions = { batchSize: 4, seed: 3, epoch: 2, augmentation: [randomCrop({ size: 2 }), randomMirror()] };
+const OPTIONS: LoaderOptions = {
+  batchSize: 4,
+  seed: 3,
+  epoch: 2,
+  augmentation: [randomCrop({ size: 2 }), randomMirror()],
+};
 const SAMPLERS = ['sequential', 'shuffle', 'balanced'] as const;
 
 /** 23 pictures: 17 of class a, 5 of class b, one of class c. */

@@ -41,7 +41,7 @@ function augmented(on: TestDevice, images: NdArray, { records, mean, crop }: Opt
     const [n, height, width] = images.shape as [number, number, number];
     const bytes = on.device.tensor(Uint8Array.from(images.data), { shape: [n, height, width, 3] });
     const options = {
-      records: on.tensor(ndArray([records.length, 22], records.flat())),
+      records: on.device.tensor(Float32Array.from(records.flat()), { shape: [records.length, 22] }),
       mean: on.tensor(mean),
       std: on.tensor(STD),
     };

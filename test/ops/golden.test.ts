@@ -184,7 +184,7 @@ forEachDevice('golden loss, SGD, augmentation and randomness', (on) => {
         const bytes = map(hashNdArray(inputs.images), Math.floor);
         const shape = bytes.shape as readonly [number, number, number, number];
         const images = on.device.tensor(Uint8Array.from(bytes.data), { shape });
-        const views = on.tensor(ndArray([records.length, 22], records.flat()));
+        const views = on.device.tensor(Float32Array.from(records.flat()), { shape: [records.length, 22] });
         const [mean, std] = [on.tensor(hashNdArray(inputs.mean)), on.tensor(hashNdArray(inputs.std))];
         return { y: ops.augment(images, { records: views, mean, std, ...attributes }) };
       });

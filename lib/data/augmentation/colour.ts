@@ -2,10 +2,9 @@
 // Invariant: nothing is clamped to 0..255 between steps or after them: the network's input has no such limits.
 
 import { ArgumentError } from '../../errors.js';
-import { principalComponents, type ColourComponents, type ColourStatistics } from './components.js';
+import type { ColourStatistics, Triple } from '../colour.js';
+import type { ColourComponents } from './components.js';
 import { checkRange, type AugmentationStep, type StepRandom } from './step.js';
-
-type Triple = readonly [number, number, number];
 
 /**
  * Components of the colours of ImageNet's pixels: eigenvectors (R, G, B) and the standard deviations along them, on the
@@ -40,7 +39,7 @@ export function pcaColour(
     throw new ArgumentError('pcaColour: components and statistics exclude each other; give one of them');
   }
   checkRange('pcaColour: the range [0, std]', [0, std], { least: 0 });
-  const own = statistics && principalComponents(statistics);
+  const own = statistics && { vectors: statistics.components, deviations: statistics.standardDeviations };
   const { vectors, deviations } = components ?? own ?? IMAGENET_COLOUR_COMPONENTS;
   checkFinite('pcaColour: components', [...vectors.flat(), ...deviations]);
   return {

@@ -1,0 +1,451 @@
+// Writes a store: batches of decoded pictures, in the manifest's order, each batch with its sums in one transaction.
+// Invariant: at any moment the store holds exactly the first `progress.done` files of its manifest, and their sums.
+
+import { rmSync, statfsSync } from 'node:fs';
+import {
+  AlexnetError,
+  ArgumentError,
+  DataError,
+  DisposedError,
+  FileFormatError,
+  FileWriteError,
+} from '../../errors.js';
+import { formatBytes, formatCount } from '../../format.js';
+import { ColourSums, type ColourSumsState } from '../colour.js';
+import { PictureSums } from '../mean.js';
+import {
+  FILES_A_CHUNK,
+  giveBack,
+  measureDatabase,
+  openDatabase,
+  peekMeta,
+  readFiles,
+  readMeta,
+  reserve,
+  type StoreDatabase,
+} from './database.js';
+import {
+  ANEW,
+  copyOf,
+  dataFile,
+  extendDigest,
+  fromJson,
+  lockFile,
+  META,
+  seal,
+  toJson,
+  type Progress,
+} from './layout.js';
+import {
+  fileDifferences,
+  optionDifferences,
+  toRow,
+  type Manifest,
+  type ManifestFile,
+  type ManifestHead,
+  type StoreSplit,
+} from './manifest.js';
+import { isAlive, thisProcess, type Owner } from './owner.js';
+
+export interface WriterOptions {
+  /** Folder of the store; it is there. */
+  readonly folder: string;
+  readonly manifest: Manifest;
+  /** Unique; names this opening. */
+  readonly token: string;
+  /** Tokens of openings in this process that have not ended. */
+  readonly ownTokens: readonly string[];
+  /** Whether a store that is there is thrown away first. */
+  readonly overwrite: boolean;
+}
+
+/** What became of one file: its square, which may be kept, or why there is none. */
+export type Decoded = Uint8Array | { readonly reason: string };
+
+/** What a finished store holds. */
+export interface WrittenStore {
+  readonly failures: readonly { readonly position: number; readonly reason: string }[];
+  readonly digest: number;
+}
+
+const START: Progress = { done: 0, failures: 0, summed: 0, digest: 0 };
+
+/** Pages of a store's tree, besides those of the pictures: 1 in 50 is ample. */
+const TREE_SHARE = 1.02;
+const PAGE_BYTES = 4096;
+/** LMDB's header of a large value, and the checksum. */
+const RECORD_EXTRA_BYTES = 28;
+/** Enough for a transaction that changes a few small values. */
+const SMALL_CHANGE_BYTES = 2 ** 18;
+
+export class StoreWriter {
+  readonly #folder: string;
+  readonly #manifest: Manifest;
+  readonly #owner: Owner;
+  readonly #database: StoreDatabase;
+  #progress: Progress = START;
+  #sums: PictureSums;
+  #colours = new ColourSums();
+  #isDone = false;
+  #failed = false;
+  #closed = false;
+
+  /**
+   * Begins a store, or goes on with one.
+   * @throws DataError if it was begun with other pictures, or is being written by another process
+   * @throws ArgumentError if it was begun with other options
+   * @throws FileFormatError if it is damaged
+   * @throws FileWriteError if there is not enough space
+   */
+  static async open(options: WriterOptions): Promise<StoreWriter> {
+    const { folder, ownTokens, overwrite } = options;
+    if (overwrite) await discard(folder, ownTokens);
+    const found = measureDatabase(folder);
+    if (!found) discardFiles(folder);
+    else if (found.bytes < found.needed) throw truncated(folder, found);
+    const writer = new this(options, found?.bytes ?? 0);
+    try {
+      writer.#begin(ownTokens);
+      return writer;
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+  }
+
+  protected constructor({ folder, manifest, token }: WriterOptions, bytes: number) {
+    this.#folder = folder;
+    this.#manifest = manifest;
+    this.#owner = thisProcess(token);
+    this.#sums = new PictureSums(this.#values);
+    this.#database = openDatabase(folder, { readOnly: false, mapBytes: this.#mapBytes(bytes) });
+  }
+
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  get #values(): number {
+    return this.#manifest.head.side ** 2 * 3;
+  }
+
+  /** Twice what is needed: pages that are replaced are free only two transactions later. */
+  #mapBytes(bytes: number): number {
+    return 2 * bytes + 2 * this.#bytesFor(this.#manifest.files.length) + 2 ** 28;
+  }
+
+  /** What `files` more pictures take on the disk. */
+  #bytesFor(files: number): number {
+    const record = Math.ceil((this.#values + RECORD_EXTRA_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+    const sums = 8 * this.#values;
+    return Math.ceil(files * record * TREE_SHARE) + sums + SMALL_CHANGE_BYTES;
+  }
+
+  /** What the manifest takes on the disk. */
+  get #manifestBytes(): number {
+    const { head, files } = this.#manifest;
+    const texts = files.reduce((total, { path }) => total + 3 * path.length + 40, 0);
+    return 2 * (texts + 3 * head.classNames.join().length) + 8 * this.#values + SMALL_CHANGE_BYTES;
+  }
+
+  #begin(ownTokens: readonly string[]): void {
+    const isNew = !peekMeta(this.#database, this.#folder, META.manifest);
+    if (isNew) this.#checkSpace();
+    else this.#progress = this.#storedProgress();
+    this.#transaction(isNew ? this.#manifestBytes : SMALL_CHANGE_BYTES, () => {
+      claim(this.#database, this.#folder, { owner: this.#owner, ownTokens });
+      if (isNew) this.#putManifest();
+    });
+    if (!isNew) this.#resume();
+  }
+
+  #putManifest(): void {
+    const { head, files } = this.#manifest;
+    this.#put(META.manifest, toJson(head));
+    for (let at = 0, chunk = 0; at < files.length; at += FILES_A_CHUNK, chunk++) {
+      this.#put(META.files(chunk), toJson(files.slice(at, at + FILES_A_CHUNK).map(toRow)));
+    }
+    this.#putProgress(START);
+  }
+
+  #resume(): void {
+    const database = this.#database;
+    const folder = this.#folder;
+    const stored = fromJson(readMeta(database, folder, META.manifest)) as ManifestHead;
+    this.#checkSame(stored);
+    // Another process may have gone on before the claim.
+    this.#progress = this.#storedProgress();
+    const sums = new Float64Array(copyOf(readMeta(database, folder, META.sums)));
+    this.#sums = new PictureSums(sums, this.#progress.summed);
+    this.#colours = ColourSums.from(fromJson(readMeta(database, folder, META.colours)) as ColourSumsState);
+    this.#isDone = peekMeta(database, folder, META.done) !== undefined;
+    if (!this.#isDone) this.#checkSpace();
+  }
+
+  #storedProgress(): Progress {
+    return fromJson(readMeta(this.#database, this.#folder, META.progress)) as Progress;
+  }
+
+  #checkSame(stored: ManifestHead): void {
+    const { head, files } = this.#manifest;
+    if (stored.digest === head.digest) return;
+    const chunks = Math.ceil(stored.files / FILES_A_CHUNK);
+    const before = Array.from({ length: chunks }, (_, chunk) =>
+      readFiles(this.#database, this.#folder, META.files(chunk)),
+    ).flat();
+    throw unlike(this.#folder, { head: stored, files: before }, { head, files });
+  }
+
+  /** @throws FileWriteError if there is too little space for what is left to be written */
+  #checkSpace(): void {
+    const left = this.#manifest.files.length - this.#progress.done;
+    const available = freeBytes(this.#folder);
+    if (left > 0 && available < this.#bytesFor(left)) throw this.#diskFull(available);
+  }
+
+  #diskFull(available: number, cause?: unknown): FileWriteError {
+    const { done } = this.#progress;
+    const needed = this.#bytesFor(this.#manifest.files.length - done);
+    return new FileWriteError(
+      dataFile(this.#folder),
+      `no space left: ${formatCount(needed)} bytes (${formatBytes(needed)}) more are needed, ` +
+        `${formatCount(available)} (${formatBytes(available)}) are available. ` +
+        `${formatCount(done)} of ${formatCount(this.#manifest.files.length)} pictures are stored and stay so. ` +
+        'Free some space and run the same command again',
+      { cause },
+    );
+  }
+
+  /**
+   * Stores what the next files of the manifest were decoded to.
+   * @throws FileWriteError if the disk is full or fails; nothing of the batch is stored then, all before it is
+   * @throws DataError if another process has taken the store over
+   */
+  commit(batch: readonly Decoded[]): Progress {
+    if (this.#closed || this.#failed) throw new DisposedError('the store is closed, or a commit has failed');
+    // Until the commit has succeeded, the sums are ahead of the store.
+    this.#failed = true;
+    let { done, failures, summed, digest } = this.#progress;
+    const records: { position: number; value: Buffer; failed: boolean }[] = [];
+    for (const decoded of batch) {
+      const position = done++;
+      const failed = !(decoded instanceof Uint8Array);
+      const value = seal(failed ? Buffer.from(decoded.reason) : decoded);
+      records.push({ position, value, failed });
+      digest = extendDigest(digest, position, failed ? undefined : value);
+      if (failed) failures++;
+      else if (this.#isTraining(position)) {
+        this.#sums.add(decoded);
+        this.#colours.add(decoded);
+        summed++;
+      }
+    }
+    const progress = { done, failures, summed, digest };
+    this.#transaction(this.#bytesFor(batch.length), () => {
+      this.#checkOwner();
+      for (const { position, value, failed } of records) {
+        const { failures: reasons, records: pictures } = this.#database;
+        void (failed ? reasons : pictures).put(position, value);
+      }
+      this.#putProgress(progress);
+    });
+    this.#failed = false;
+    this.#progress = progress;
+    return progress;
+  }
+
+  #isTraining(position: number): boolean {
+    const training = this.#manifest.head.splits.find(({ name }) => name === 'train');
+    return training !== undefined && position >= training.start && position < training.end;
+  }
+
+  #putProgress(progress: Progress): void {
+    const { buffer, byteOffset, byteLength } = this.#sums.sums;
+    this.#put(META.progress, toJson(progress));
+    this.#put(META.sums, new Uint8Array(buffer, byteOffset, byteLength));
+    this.#put(META.colours, toJson(this.#colours.state));
+  }
+
+  #put(name: string, payload: Uint8Array): void {
+    void this.#database.meta.put(name, seal(payload));
+  }
+
+  /**
+   * Marks the store as whole, and gives it up.
+   * @throws DataError if not all files are done, or none could be decoded
+   */
+  finish(): WrittenStore {
+    const { done, digest } = this.#progress;
+    const { files } = this.#manifest;
+    if (done !== files.length) throw new DataError(`the store has ${done} of ${files.length} files`);
+    const failures = this.#readFailures();
+    if (!this.#isDone) {
+      const failed = new Set(failures.map(({ position }) => position));
+      this.#transaction(16 * files.length + SMALL_CHANGE_BYTES, () => {
+        this.#checkOwner();
+        this.#putIndex(failed);
+        this.#put(META.done, toJson({ digest }));
+      });
+      this.#isDone = true;
+    }
+    giveBack(this.#folder);
+    return { failures, digest };
+  }
+
+  #readFailures(): WrittenStore['failures'] {
+    return [...this.#database.failures.getRange()].map(({ key, value }) => ({
+      position: key,
+      reason: value.subarray(0, -4).toString(),
+    }));
+  }
+
+  /** Labels of all files, and for each split which of them have a record. */
+  #putIndex(failed: ReadonlySet<number>): void {
+    const { head, files } = this.#manifest;
+    const labels = Int32Array.from(files, ({ label }) => label);
+    this.#put(META.labels, new Uint8Array(labels.buffer));
+    for (const { name, start, end } of head.splits) {
+      const all = Array.from({ length: end - start }, (_, i) => start + i);
+      const positions = Uint32Array.from(all.filter((position) => !failed.has(position)));
+      if (positions.length === 0) throw noneDecoded(this.#folder, name, files[start]!);
+      this.#put(META.positions(name), new Uint8Array(positions.buffer));
+    }
+  }
+
+  /** Gives the store up; what is committed stays. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release();
+    await this.#database.root.close();
+  }
+
+  #release(): void {
+    try {
+      // A finished store has room within; its size is settled.
+      if (!this.#isDone) reserve(this.#folder, SMALL_CHANGE_BYTES);
+      this.#database.root.transactionSync(() => {
+        const owner = ownerOf(this.#database, this.#folder);
+        if (owner?.token === this.#owner.token) void this.#database.meta.remove(META.owner);
+      });
+    } catch {
+      // On a full disk, say. The claim ends with the process.
+    }
+  }
+
+  #checkOwner(): void {
+    const owner = ownerOf(this.#database, this.#folder);
+    if (owner?.token !== this.#owner.token) {
+      throw new DataError(
+        `${this.#folder}: the store was taken over by another process${owner ? ` (pid ${owner.pid})` : ''}`,
+      );
+    }
+  }
+
+  /** @param bytes  the most that it adds to the store */
+  #transaction(bytes: number, action: () => void): void {
+    try {
+      const available = freeBytes(this.#folder);
+      if (available < bytes) throw this.#diskFull(available);
+      reserve(this.#folder, bytes);
+      this.write(action);
+    } catch (cause) {
+      if (cause instanceof AlexnetError) throw cause;
+      if (isDiskFull(cause)) throw this.#diskFull(freeBytes(this.#folder), cause);
+      throw new FileWriteError(
+        dataFile(this.#folder),
+        `the store cannot be written (${(cause as Error).message}); what was committed is intact. ` +
+          'Run the same command again to go on',
+        { cause },
+      );
+    }
+  }
+
+  /** All that `action` puts, on the disk, or nothing of it. */
+  protected write(action: () => void): void {
+    this.#database.root.transactionSync(action);
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+function ownerOf(database: StoreDatabase, folder: string): Owner | undefined {
+  const payload = peekMeta(database, folder, META.owner);
+  return payload && (fromJson(payload) as Owner);
+}
+
+/** Within a transaction, which only one process can be in. @throws DataError if another process writes the store */
+function claim(
+  database: StoreDatabase,
+  folder: string,
+  { owner, ownTokens }: { readonly owner: Owner; readonly ownTokens: readonly string[] },
+): void {
+  const other = ownerOf(database, folder);
+  if (other && isAlive(other, ownTokens)) throw beingWritten(folder, other);
+  void database.meta.put(META.owner, seal(toJson(owner)));
+}
+
+/** Throws a store away, unless a process is writing it. One that cannot be opened is nobody's. */
+async function discard(folder: string, ownTokens: readonly string[]): Promise<void> {
+  let owner: Owner | undefined;
+  try {
+    const found = measureDatabase(folder);
+    if (found && found.bytes >= found.needed) {
+      const database = openDatabase(folder, { readOnly: true });
+      try {
+        owner = ownerOf(database, folder);
+      } finally {
+        await database.root.close();
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof FileFormatError)) throw error;
+  }
+  if (owner && isAlive(owner, ownTokens)) throw beingWritten(folder, owner);
+  discardFiles(folder);
+}
+
+function discardFiles(folder: string): void {
+  for (const file of [dataFile(folder), lockFile(folder)]) rmSync(file, { force: true });
+}
+
+function beingWritten(folder: string, { pid }: Owner): DataError {
+  return new DataError(
+    `${folder}: the store is being written by another process (pid ${pid}); wait for it, or stop it`,
+  );
+}
+
+function truncated(folder: string, { bytes, needed }: { bytes: number; needed: number }): FileFormatError {
+  return new FileFormatError(
+    dataFile(folder),
+    `it has ${formatCount(bytes)} bytes, expected ${formatCount(needed)}: it is truncated. ${ANEW}`,
+  );
+}
+
+function noneDecoded(folder: string, split: StoreSplit, first: ManifestFile): DataError {
+  return new DataError(
+    `${folder}: no ${split} picture can be decoded, from ${first.path} on. Are they pictures?`,
+  );
+}
+
+/** The error for a store that was begun with other options or pictures. */
+export function unlike(folder: string, stored: Manifest, found: Manifest): ArgumentError | DataError {
+  const options = optionDifferences(stored.head, found.head);
+  if (options !== undefined) {
+    return new ArgumentError(
+      `${folder}: the store was begun with ${options}. Give the same again, or replace it with --overwrite`,
+    );
+  }
+  return new DataError(
+    `${folder}: the pictures have changed since the store was begun: ${fileDifferences(stored, found)}. ` +
+      'Put them back as they were, or replace the store with --overwrite',
+  );
+}
