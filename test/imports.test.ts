@@ -28,7 +28,7 @@ const TYPESCRIPT_RULES: Readonly<Record<string, Rule>> = {
   layers: { imports: [...LEAVES, 'native', 'tensor', 'ops'], packages: [] },
   optim: { imports: COMPUTING, packages: [] },
   io: { imports: LEAVES, packages: [] },
-  data: { imports: [...LEAVES, 'io'], packages: ['jimp', 'lmdb'] },
+  data: { imports: [...LEAVES, 'io'], packages: ['jimp', '@jimp/core', '@jsquash/jpeg', 'lmdb'] },
   models: { imports: [...COMPUTING, 'data', 'io'], packages: [] },
   train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: [] },
   index: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train'], packages: [] },
@@ -142,7 +142,8 @@ function brokenRule(file: string, specifier: string): string | undefined {
   if (target === undefined) {
     if (specifier.startsWith('node:')) return undefined;
     if (builtinModules.includes(specifier)) return `write 'node:${specifier}' for Node's own modules`;
-    return rule.packages.includes(specifier) ? undefined : `${from} may not import packages (${specifier})`;
+    const allowed = rule.packages.some((name) => specifier === name || specifier.startsWith(`${name}/`));
+    return allowed ? undefined : `${from} may not import packages (${specifier})`;
   }
   const to = unitOf(target);
   if (to === undefined) return `${from} imports ${target}, which is outside lib/`;
