@@ -84,9 +84,18 @@ interface NodeGypBuild {
 
 let loaded: Addon | undefined;
 
+/**
+ * OpenMP's threads wait for each other in a busy loop, for milliseconds by default: time that decoding threads and the
+ * event loop need where cores are shared. GNU's runtime reads the limit once, when it is loaded.
+ */
+function limitSpinning(): void {
+  if (process.env['OMP_WAIT_POLICY'] === undefined) process.env['GOMP_SPINCOUNT'] ??= '2000';
+}
+
 /** @throws AddonError if there is no binary for this platform, or it does not load. */
 export function loadAddon(): Addon {
   if (loaded) return loaded;
+  limitSpinning();
   const addon = explained((nodeGypBuild) => nodeGypBuild(packageDirectory));
   // Leaving through process.exit() destroys the globals of native libraries under threads that still work.
   process.once('exit', () => addon.shutdown());
