@@ -37,6 +37,10 @@ type DeviceReport =
 const VARIABLES = /^(ALEXNET_|OMP_|GOMP_|DNNL_|ONEDNN_|CUDA_VISIBLE_DEVICES$|NODE_OPTIONS$)/;
 
 async function collect() {
+  // Before the addon is loaded, which adds to it: what the user has set.
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => VARIABLES.test(name)),
+  );
   return {
     alexnet: packageVersion(),
     node: process.versions.node,
@@ -51,7 +55,7 @@ async function collect() {
     addon: tryTo(addonPath).value ?? null,
     devices: { cpu: reportDevice('cpu'), cuda: reportDevice('cuda') },
     decoders: await decoderInfo(),
-    environment: Object.fromEntries(Object.entries(process.env).filter(([name]) => VARIABLES.test(name))),
+    environment,
   };
 }
 
