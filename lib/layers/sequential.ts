@@ -39,6 +39,20 @@ export class Sequential extends Layer {
     return this.layers.flatMap((layer) => layer.parameters);
   }
 
+  /**
+   * The layers up to the one of this name, as a chain of its own whose output is that layer's. It shares the
+   * parameters, which stay this chain's: it is not to be disposed.
+   * @throws ArgumentError if there is no such layer
+   */
+  upTo(name: string): Sequential {
+    const last = this.layers.findIndex((layer) => layer.name === name);
+    if (last < 0) {
+      const names = this.layers.map((layer) => layer.name).join(', ');
+      throw new ArgumentError(`${this.name}: there is no layer '${name}'; there are ${names}.`);
+    }
+    return new Sequential(this.layers.slice(0, last + 1), { name: this.name });
+  }
+
   override outputShape(input: Shape): Shape {
     return this.layers.reduce((shape, layer) => layer.outputShape(shape), input);
   }

@@ -5,6 +5,7 @@ export { cifarNet, type CifarNetName, type CifarNetOptions } from './cifar.js';
 export {
   Model,
   type Architecture,
+  type FeaturesOptions,
   type ModelOptions,
   type PredictOptions,
   type ScoredClass,

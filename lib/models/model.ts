@@ -48,6 +48,13 @@ export interface PredictOptions {
   readonly batchSize?: number;
 }
 
+export interface FeaturesOptions {
+  /** Name of the layer whose output is wanted, as `summary()` lists it: 'relu7', 'pool5'. */
+  readonly layer: string;
+  /** Pictures that go through the network at a time. Default 64. */
+  readonly batchSize?: number;
+}
+
 export class Model implements Disposable {
   readonly network: Sequential;
   readonly inputShape: readonly [number, number, number];
@@ -58,6 +65,8 @@ export class Model implements Disposable {
   #classNames: readonly string[];
   #preprocessing: Preprocessing | undefined;
   #device: Device | undefined;
+  /** Chains that end at a layer, by its name. */
+  readonly #chains = new Map<string, Sequential>();
 
   /** @throws ShapeError if the input does not fit the network, ArgumentError if the class names do not */
   constructor(options: ModelOptions) {
@@ -142,25 +151,72 @@ export class Model implements Disposable {
         `predict: top must be from 1 to ${this.classes}, the number of classes; got ${top}.`,
       );
     }
-    if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new ArgumentError(`predict: batchSize must be a positive integer, got ${batchSize}.`);
-    }
     const predictions: ScoredClass[][] = [];
-    for (let i = 0; i < inputs.length; i += batchSize) {
-      predictions.push(...(await this.#predictBatch(inputs.slice(i, i + batchSize), top)));
+    for (const batch of inBatches(inputs, { batchSize, what: 'predict' })) {
+      predictions.push(...(await this.#predictBatch(batch, top)));
     }
     return Array.isArray(input) ? predictions : (predictions[0] as ScoredClass[]);
   }
 
-  async #predictBatch(inputs: readonly PictureInput[], top: number): Promise<ScoredClass[][]> {
+  /**
+   * The output of a layer for one or several pictures, prepared as for predictions: a descriptor to compare pictures
+   * by, or to learn something else from. [product of the layer's shape], row-major, for each picture. A layer's name
+   * means its own output: before the ReLU for 'fc7', after it for 'relu7', the last hidden layer of the paper.
+   * @throws ArgumentError if there is no such layer
+   * @throws DecodeError that names a picture that cannot be decoded
+   */
+  features(input: PictureInput, options: FeaturesOptions): Promise<Float32Array>;
+  features(input: readonly PictureInput[], options: FeaturesOptions): Promise<Float32Array[]>;
+  async features(
+    input: PictureInput | readonly PictureInput[],
+    { layer, batchSize = 64 }: FeaturesOptions,
+  ): Promise<Float32Array | Float32Array[]> {
+    const inputs = Array.isArray(input) ? (input as readonly PictureInput[]) : [input as PictureInput];
+    this.#upTo(layer);
+    const features: Float32Array[] = [];
+    for (const batch of inBatches(inputs, { batchSize, what: 'features' })) {
+      using x = await this.#prepare(batch, 'features');
+      using y = this.forwardTo(x, { layer });
+      const values = await y.data();
+      const size = values.length / batch.length;
+      for (let i = 0; i < values.length; i += size) features.push(values.slice(i, i + size));
+    }
+    return Array.isArray(input) ? features : (features[0] as Float32Array);
+  }
+
+  /**
+   * The output of a layer. x: [N, ...inputShape] -> [N, ...], owned by the caller. Default mode: prediction.
+   * @throws ArgumentError if there is no such layer
+   */
+  forwardTo(x: Activations, { layer, mode = inference }: { layer: string; mode?: Mode }): Activations {
+    const { y, saved } = this.#upTo(layer).forward(x, { ...mode, gradient: false });
+    saved?.[Symbol.dispose]();
+    return y;
+  }
+
+  /** A chain of its own, since what is fused depends on where it ends. */
+  #upTo(layer: string): Sequential {
+    let chain = this.#chains.get(layer);
+    if (!chain) {
+      chain = this.network.upTo(layer);
+      this.#chains.set(layer, chain);
+    }
+    return chain;
+  }
+
+  /** Pictures -> [N, ...inputShape]; the caller owns it. */
+  async #prepare(inputs: readonly PictureInput[], what: string): Promise<Activations> {
     const { device, preprocessing } = this;
     if (!preprocessing) {
       throw new ArgumentError(
-        'predict: the model does not know how its input is prepared; set model.preprocessing, or train it on pictures.',
+        `${what}: the model does not know how its input is prepared; set model.preprocessing, or train it on pictures.`,
       );
     }
-    const batch = await decodePictures(inputs, preprocessing.options);
-    using x = preprocessing.apply(device, batch);
+    return preprocessing.apply(device, await decodePictures(inputs, preprocessing.options));
+  }
+
+  async #predictBatch(inputs: readonly PictureInput[], top: number): Promise<ScoredClass[][]> {
+    using x = await this.#prepare(inputs, 'predict');
     using logits = this.forward(x);
     using probabilities = softmax(logits);
     const best = topK(probabilities, { k: top });
@@ -197,4 +253,17 @@ export class Model implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** @throws ArgumentError, at once, if the batch size is no positive integer */
+function inBatches<T>(
+  items: readonly T[],
+  { batchSize, what }: { readonly batchSize: number; readonly what: string },
+): T[][] {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new ArgumentError(`${what}: batchSize must be a positive integer, got ${batchSize}.`);
+  }
+  return Array.from({ length: Math.ceil(items.length / batchSize) }, (_, i) =>
+    items.slice(i * batchSize, (i + 1) * batchSize),
+  );
 }

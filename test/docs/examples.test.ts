@@ -13,6 +13,7 @@ const context = [
   ...Object.keys(library).map((name) => `declare const ${name}: typeof import('alexnet').${name};`),
   "declare const device: import('alexnet').Device;",
   "declare const model: import('alexnet').Model;",
+  "declare const dataset: import('alexnet').ImageDataset;",
   "declare const train: import('alexnet').ImageDataset;",
   "declare const validation: import('alexnet').ImageDataset;",
   "declare const progress: import('alexnet').Progress;",

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import {
   centreCrop,
-  InMemoryDataset,
   pcaColour,
   planAugmentation,
   randomCrop,
@@ -12,51 +11,13 @@ import {
   type Augmentation,
 } from '../../lib/data/index.js';
 import { ArgumentError } from '../../lib/errors.js';
-import {
-  Conv2d,
-  CrossEntropyLoss,
-  Flatten,
-  Linear,
-  ReLU,
-  Sequential,
-  type Loss,
-} from '../../lib/layers/index.js';
-import { Model, Preprocessing } from '../../lib/models/index.js';
+import { CrossEntropyLoss, type Loss } from '../../lib/layers/index.js';
+import type { Model } from '../../lib/models/index.js';
 import { softmax } from '../../lib/ops/index.js';
 import { evaluate, Trainer } from '../../lib/train/index.js';
 import { assertClose } from '../helpers/compare.js';
 import { forEachDevice, type TestDevice } from '../helpers/devices.js';
-import { hashNdArray } from '../helpers/reference.js';
-
-const [SIDE, CROP, CLASSES, PICTURES] = [9, 6, 7, 23];
-
-function pictures(): InMemoryDataset {
-  const values = hashNdArray({ shape: [PICTURES, SIDE, SIDE, 3], seed: 9, low: 0, high: 256 }).data;
-  return new InMemoryDataset({
-    images: Uint8Array.from(values),
-    labels: Array.from({ length: PICTURES }, (_, i) => (i * 5) % CLASSES),
-    classNames: Array.from({ length: CLASSES }, (_, i) => String(i)),
-    side: SIDE,
-  });
-}
-
-function smallModel(on: TestDevice): Model {
-  const network = new Sequential([
-    new Conv2d({ name: 'conv', inChannels: 3, outChannels: 4, kernelSize: 3 }),
-    new ReLU({ name: 'relu' }),
-    new Flatten({ name: 'flatten' }),
-    new Linear({ name: 'fc', inFeatures: 4 * 4 * 4, outFeatures: CLASSES }),
-  ]);
-  const model = new Model({ network, inputShape: [3, CROP, CROP] });
-  model.preprocessing = new Preprocessing({
-    side: SIDE,
-    crop: CROP,
-    mean: Float32Array.of(120, 128, 130),
-    std: [40, 45, 50],
-  });
-  model.initialize(on.device, { seed: 4 });
-  return model;
-}
+import { CLASSES, CROP, pictures, PICTURES, SIDE, smallModel } from './small.js';
 
 /** Mean softmax output of the views of each picture: [PICTURES][CLASSES]. */
 async function averages(on: TestDevice, model: Model, augmentation: Augmentation): Promise<number[][]> {
