@@ -352,8 +352,7 @@ const RECORD_LENGTH = 22;
 export function augment(context: Context): OutputSpec[] {
   expectDType(context, 'images', 'uint8');
   for (const name of ['records', 'mean', 'std']) expectDType(context, name, 'float32');
-  const [n = 0, height = 0, width = 0, channels] = expectRank(context, 'images', 4, '[N, H, W, 3]');
-  if (channels !== 3) throw new ShapeError(`${context.label}: images have ${channels} channels, expected 3.`);
+  const n = augmentedPictures(context);
   const [count = 0] = expectRank(context, 'records', 2, `[N * views, ${RECORD_LENGTH}]`);
   expectShape(context, 'records', [count, RECORD_LENGTH], 'a record for each view of each picture');
   if (count % n !== 0) {
@@ -362,11 +361,26 @@ export function augment(context: Context): OutputSpec[] {
     );
   }
   expectShape(context, 'std', [3], 'one value a colour');
+  const [, , side = 0] = given(context).shape;
+  return [float32([count, 3, side, side])];
+}
+
+/** Checks images, frames and mean, and counts the pictures. */
+function augmentedPictures(context: Context): number {
+  if (context.inputs['frames']) {
+    expectDType(context, 'frames', 'int32');
+    expectRank(context, 'images', 1, '[bytes], the pictures that the frames point to');
+    const [n = 0] = expectRank(context, 'frames', 2, '[N, 3]');
+    expectShape(context, 'frames', [n, 3], 'offset, height and width of each picture');
+    expectShape(context, 'mean', [3], 'one value a colour; pictures of several sizes have no mean image');
+    return n;
+  }
+  const [n = 0, height = 0, width = 0, channels] = expectRank(context, 'images', 4, '[N, H, W, 3]');
+  if (channels !== 3) throw new ShapeError(`${context.label}: images have ${channels} channels, expected 3.`);
   if (input(context, 'mean').shape.length !== 1) {
     expectShape(context, 'mean', [height, width, 3], 'a mean image has the size of the stored pictures');
   } else {
     expectShape(context, 'mean', [3], 'one value a colour, or an image [H, W, 3]');
   }
-  const [, , side = 0] = given(context).shape;
-  return [float32([count, 3, side, side])];
+  return n;
 }

@@ -64,7 +64,7 @@ export const table = {
   topK: op('x', 'values indices', 'k', rules.topK),
 
   sgd: op('w v dw', '', 'learningRate momentum weightDecay torchForm', rules.sgd),
-  augment: op('images records mean std', 'y', '', rules.augment),
+  augment: op('images records mean std frames?', 'y', '', rules.augment),
 } satisfies Record<string, OpDefinition>;
 
 export type OpName = keyof typeof table;

@@ -1,7 +1,7 @@
 // Pictures to network input in one pass: crop, resize, mirror, change colours, subtract the mean, divide by
-// the standard deviation, erase; bytes [N, H, W, 3] to float32 [N * views, 3, crop, crop]. Invariant: the
-// mean belongs to positions of the stored picture, so it is cropped, resized and mirrored with it.
-#include "cpu/augment_record.h"
+// the standard deviation, erase. The format is in core/augment_record.h. Invariant: a mean picture belongs to
+// positions of the stored picture, so it is cropped, resized and mirrored with it.
+#include "core/augment_record.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "cpu/resample.h"
@@ -9,18 +9,24 @@
 namespace alexnet::cpu {
 namespace {
 
+/** One stored picture: [height, width, 3]. */
+struct Picture {
+  const uint8_t* pixels;
+  int64_t height, width;
+};
+
 struct Pictures {
-  const uint8_t* images;
+  std::vector<Picture> pictures;
   const float* mean;  // [3] or [H, W, 3]
   bool mean_image;
   float inverse_std[3];
-  AugmentSizes sizes;
+  int64_t crop;
 };
 
 /** What a thread works in; rows are interleaved, [crop * 3]. */
 struct Scratch {
   explicit Scratch(const Pictures& pictures)
-      : samples(static_cast<size_t>(pictures.sizes.crop) * 3), mean(samples.size()) {
+      : samples(static_cast<size_t>(pictures.crop) * 3), mean(samples.size()) {
     // A mean colour is a row that repeats; a mean image's rows replace it.
     for (size_t i = 0; i < mean.size(); ++i) mean[i] = pictures.mean[i % 3];
   }
@@ -66,25 +72,24 @@ ALEXNET_EVERY_ISA void SplitRow(const float* row, float* out, int64_t side, floa
 /** One record: where its pixels are, and what is done to them. */
 class View {
  public:
-  View(const Pictures& pictures, const AugmentRecord& record, int64_t picture, Scratch& scratch)
+  View(const Pictures& pictures, const AugmentRecord& record, const Picture& picture, Scratch& scratch)
       : pictures_(pictures),
         record_(record),
         scratch_(scratch),
-        stride_(pictures.sizes.width * 3),
-        first_((static_cast<int64_t>(record.top) * pictures.sizes.width + static_cast<int64_t>(record.left)) *
-               3),
-        image_(pictures.images + picture * pictures.sizes.height * stride_ + first_),
-        resize_(record.height != static_cast<float>(pictures.sizes.crop) ||
-                record.width != static_cast<float>(pictures.sizes.crop)),
+        stride_(picture.width * 3),
+        first_(static_cast<int64_t>(record.top) * stride_ + static_cast<int64_t>(record.left) * 3),
+        image_(picture.pixels + first_),
+        resize_(record.height != static_cast<float>(pictures.crop) ||
+                record.width != static_cast<float>(pictures.crop)),
         mix_(!record.ColourIsIdentity()) {
     if (!resize_) return;
     scratch.resampler.Plan(static_cast<int64_t>(record.height), static_cast<int64_t>(record.width),
-                           pictures.sizes.crop);
+                           pictures.crop);
   }
 
   /** out: [3, crop, crop]. */
   void Write(float* out) {
-    const int64_t side = pictures_.sizes.crop;
+    const int64_t side = pictures_.crop;
     for (int64_t row = 0; row < side; ++row) {
       SampleRow(row);
       const int64_t to = record_.flip != 0 ? side - 1 - row : row;
@@ -100,7 +105,7 @@ class View {
   /** A row of samples, in changed colours, less the mean. Unchanged colours and the mean take one pass. */
   void SampleRow(int64_t row) {
     float* const samples = scratch_.samples.data();
-    const int64_t side = pictures_.sizes.crop;
+    const int64_t side = pictures_.crop;
     const uint8_t* const bytes = image_ + row * stride_;
     if (!mix_ && !resize_) return SubtractBytes(bytes, MeanRow(row), samples, side * 3);
     if (!mix_ && pictures_.mean_image) {
@@ -124,7 +129,7 @@ class View {
   }
 
   void Erase(float* out) const {
-    const int64_t side = pictures_.sizes.crop;
+    const int64_t side = pictures_.crop;
     const auto top = static_cast<int64_t>(record_.erase_top), left = static_cast<int64_t>(record_.erase_left);
     const auto height = static_cast<int64_t>(record_.erase_height);
     const auto width = static_cast<int64_t>(record_.erase_width);
@@ -143,25 +148,51 @@ class View {
   const bool resize_, mix_;
 };
 
+std::vector<Picture> PicturesOfOneSize(const uint8_t* images, const Shape& shape) {
+  std::vector<Picture> pictures;
+  for (int64_t i = 0; i < shape[0]; ++i)
+    pictures.push_back({images + i * shape[1] * shape[2] * 3, shape[1], shape[2]});
+  return pictures;
+}
+
+std::vector<Picture> PicturesIn(const uint8_t* images, int64_t bytes, const Buffer& frames, int64_t count) {
+  const auto* const from = static_cast<const AugmentFrame*>(frames.data());
+  std::vector<Picture> pictures;
+  for (int64_t i = 0; i < count; ++i) {
+    CheckFrame(from[i], i, bytes);
+    pictures.push_back({images + from[i].offset, from[i].height, from[i].width});
+  }
+  return pictures;
+}
+
 }  // namespace
 
 void Augment(CpuBackend& backend, OpCall& call) {
   const Shape& shape = call.inputs[0]->shape;
   const Buffer images = Plain(backend, *call.inputs[0]), record_buffer = Plain(backend, *call.inputs[1]);
   const Buffer mean = Plain(backend, *call.inputs[2]), std = Plain(backend, *call.inputs[3]);
-  const int64_t count = call.inputs[1]->shape[0], side = call.outputs[0]->shape[2];
-  const Pictures pictures = {static_cast<const uint8_t*>(images.data()),
+  const TensorPtr& frames = call.inputs[4];
+  const int64_t count = call.inputs[1]->shape[0], crop = call.outputs[0]->shape[2];
+  const int64_t views = count / (frames ? frames->shape : shape)[0];
+  const auto* const bytes = static_cast<const uint8_t*>(images.data());
+  const Pictures pictures = {frames ? PicturesIn(bytes, shape[0], Plain(backend, *frames), frames->shape[0])
+                                    : PicturesOfOneSize(bytes, shape),
                              mean.floats(),
                              call.inputs[2]->shape.size() == 3,
                              {1.f / std.floats()[0], 1.f / std.floats()[1], 1.f / std.floats()[2]},
-                             {shape[0], count / shape[0], shape[1], shape[2], side}};
+                             crop};
+  const auto picture_of = [&](int64_t record) -> const Picture& {
+    return pictures.pictures[static_cast<size_t>(record / views)];
+  };
   const auto* const records = static_cast<const AugmentRecord*>(record_buffer.data());
-  for (int64_t i = 0; i < count; ++i) CheckRecord(records[i], i, pictures.sizes);
+  for (int64_t i = 0; i < count; ++i) {
+    CheckRecord(records[i], i, {views, picture_of(i).height, picture_of(i).width, crop});
+  }
   float* const y = backend.CreatePlain(*call.outputs[0]).floats();
   ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(pictures);
     for (int64_t i = begin; i < end; ++i) {
-      View(pictures, records[i], i / pictures.sizes.views, scratch).Write(y + i * 3 * side * side);
+      View(pictures, records[i], picture_of(i), scratch).Write(y + i * 3 * crop * crop);
     }
   });
 }

@@ -170,6 +170,74 @@ forEachDevice('augment', (on) => {
     }
   });
 
+  describe('of pictures of several sizes', () => {
+    const sizes = [
+      [9, 16],
+      [11, 7],
+      [8, 8],
+    ] as const;
+    const bytesOf = ([height, width]: readonly [number, number]): number => height * width * 3;
+    const shapes = sizes.map(([height, width], i) =>
+      map(hashNdArray({ shape: [1, height, width, 3], seed: 140 + i, low: 0, high: 256 }), Math.floor),
+    );
+    /** They lie in another order than they come, with bytes between them that are nobody's. */
+    const packed = new Uint8Array(2000).fill(77);
+    const offsets = [700, 50, 1400];
+    shapes.forEach(({ data }, i) => packed.set(Uint8Array.from(data), offsets[i]!));
+    const frames = sizes.map(([height, width], i) => [offsets[i]!, height, width]);
+    const views = [
+      [record([0, 0, 9, 16], { mirror: 1 }), record([2, 9, 7, 7])],
+      [record([4, 0, 7, 7], { flip: 1, colour: MIX }), record([0, 0, 11, 7], { offset: [1, 2, 3] })],
+      [record([0, 0, 8, 8]), record([1, 1, 7, 7], { erase: [0, 0, 2, 2] })],
+    ];
+
+    const framed = (places: readonly (readonly number[])[], mean = COLOUR) =>
+      on.compute(() => ({
+        y: augment(on.device.tensor(packed, { shape: [packed.length] }), {
+          frames: on.device.tensor(Int32Array.from(places.flat()), { shape: [places.length, 3] }),
+          records: on.device.tensor(Float32Array.from(views.flat(2)), { shape: [6, 22] }),
+          mean: on.tensor(mean),
+          std: on.tensor(STD),
+          crop: 7,
+          label: 'preprocessing',
+        }),
+      }));
+
+    it('each is cut and resized for itself', async () => {
+      const { y } = await framed(frames);
+      const expected = shapes.flatMap((image, i) => [
+        ...reference.augment(image, views[i]!.flat(), { crop: 7, mean: COLOUR, std: STD }).data,
+      ]);
+      on.expect('augment', y, ndArray([6, 3, 7, 7], expected));
+    });
+
+    for (const [what, bad] of [
+      ['begins before the images', [-1, 9, 16]],
+      ['ends behind them', [2001 - bytesOf([8, 8]), 8, 8]],
+      ['has no rows', [0, 0, 16]],
+      ['has a negative width', [0, 9, -16]],
+      ['is of more bytes than there are numbers', [0, 2 ** 31 - 1, 2 ** 31 - 1]],
+    ] as const) {
+      it(`refuses a frame that ${what}, and names the picture`, async () => {
+        await assert.rejects(
+          framed([frames[0]!, frames[1]!, bad]),
+          new RegExp(`preprocessing \\(augment\\): picture 2: its frame of .* bytes of the images$`),
+        );
+      });
+    }
+
+    it('refuses a rectangle beyond its own picture', async () => {
+      await assert.rejects(
+        framed([frames[0]!, frames[2]!, frames[1]!]),
+        /picture 1.* of the picture of 8x8$/,
+      );
+    });
+
+    it('refuses a mean image, which has no size to be of', async () => {
+      await assert.rejects(framed(frames, PICTURE), /mean is .* expected .* no mean image/);
+    });
+  });
+
   const rectangle = (source: readonly [number, number, number, number]) => record(source);
   for (const [what, bad, complaint] of [
     ['below its picture', rectangle([5, 0, 7, 7]), /source rectangle of 7x7 pixels at \(5, 0\) .* 11x11$/],

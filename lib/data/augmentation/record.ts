@@ -1,5 +1,5 @@
 // What is done to one view of a picture, and how it is told to the device.
-// Invariant: the layout of a record stands here and in native/cpu/augment_record.h, nowhere else.
+// Invariant: the layout of a record stands here and in native/core/augment_record.h, nowhere else.
 
 /** Values of a record. */
 export const RECORD_LENGTH = 22;

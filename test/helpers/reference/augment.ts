@@ -5,7 +5,7 @@ import { dims4, type NdArray, zeros } from './nd-array.js';
 export interface AugmentOptions {
   /** Side of the output. */
   readonly crop: number;
-  /** [3], a colour, or [S, S, 3], a picture; 0..255. */
+  /** [3], a colour, or [H, W, 3], a picture; 0..255. */
   readonly mean: NdArray;
   /** [3]; 0..255. */
   readonly std: NdArray;
@@ -35,11 +35,11 @@ function taps(i: number, { from, input, output }: { from: number; input: number;
 
 /**
  * y[r, :, i, j] = (colour * sample - mean + offset) / std at the places that record r says, picture floor(r / views).
- * images: [N, S, S, 3] of 0..255, records: [N * views, 22] -> y: [N * views, 3, crop, crop].
+ * images: [N, H, W, 3] of 0..255, records: [N * views, 22] -> y: [N * views, 3, crop, crop].
  */
 export function augment(images: NdArray, records: ArrayLike<number>, options: AugmentOptions): NdArray {
   const { crop, mean, std } = options;
-  const [n, side] = dims4(images.shape);
+  const [n, imageHeight, imageWidth] = dims4(images.shape);
   const count = records.length / LENGTH;
   const y = zeros([count, 3, crop, crop]);
   for (let index = 0; index < y.data.length; index++) {
@@ -53,12 +53,12 @@ export function augment(images: NdArray, records: ArrayLike<number>, options: Au
     if (i >= eraseTop && i < eraseTop + eraseHeight && j >= eraseLeft && j < eraseLeft + eraseWidth) continue;
     const rows = taps(flip === 1 ? crop - 1 - i : i, { from: top, input: height, output: crop });
     const columns = taps(mirror === 1 ? crop - 1 - j : j, { from: left, input: width, output: crop });
-    const picture = Math.floor(r / (count / n)) * side * side * 3;
+    const picture = Math.floor(r / (count / n)) * imageHeight * imageWidth * 3;
     let value = record[15 + channel]!;
     for (const [row, rowWeight] of rows) {
       for (const [column, columnWeight] of columns) {
         const weight = rowWeight * columnWeight;
-        const pixel = (row * side + column) * 3;
+        const pixel = (row * imageWidth + column) * 3;
         for (let c = 0; c < 3; c++) {
           value += weight * record[6 + channel * 3 + c]! * images.data[picture + pixel + c]!;
         }

@@ -1,12 +1,12 @@
-// Checks of augmentation records, which come from outside and decide which memory is read and written.
+// Checks of augmentation records and frames, which come from outside and decide which memory is touched.
 // Invariant: values are compared as floats; none is converted to an integer before it is known to be one.
-#include "cpu/augment_record.h"
+#include "core/augment_record.h"
 
 #include <cmath>
 
 #include "core/error.h"
 
-namespace alexnet::cpu {
+namespace alexnet {
 namespace {
 
 bool IsWhole(float value, float least) {
@@ -33,6 +33,17 @@ void CheckOf(bool condition, int64_t index, const AugmentSizes& sizes, const Par
 
 }  // namespace
 
+void CheckFrame(const AugmentFrame& frame, int64_t picture, int64_t bytes) {
+  const int64_t height = frame.height, width = frame.width;
+  // Both are below 2^31, so that their product is below 2^62; times 3 it would not be.
+  const bool fits = frame.offset >= 0 && height > 0 && width > 0 && height * width <= bytes / 3 &&
+                    frame.offset + height * width * 3 <= bytes;
+  if (fits) return;
+  throw Error(ErrorCode::kNative,
+              Message("picture ", picture, ": its frame of ", height, "x", width, " pixels from byte ",
+                      frame.offset, " is not inside the ", bytes, " bytes of the images"));
+}
+
 void CheckRecord(const AugmentRecord& record, int64_t index, const AugmentSizes& sizes) {
   CheckOf(Fits(record.top, record.height, 1, sizes.height) && Fits(record.left, record.width, 1, sizes.width),
           index, sizes, "the source rectangle of ", record.height, "x", record.width, " pixels at (",
@@ -55,4 +66,4 @@ void CheckRecord(const AugmentRecord& record, int64_t index, const AugmentSizes&
           ") is not made of whole pixels of the output of ", sizes.crop, "x", sizes.crop);
 }
 
-}  // namespace alexnet::cpu
+}  // namespace alexnet
