@@ -74,11 +74,7 @@ export class PictureSums {
   get mean(): DatasetMean | undefined {
     const pictures = this.#pictures;
     if (pictures === 0) return undefined;
-    return {
-      image: Float32Array.from(this.sums, (sum) => sum / pictures),
-      colour: colourOf(this.sums, pictures),
-      pictures,
-    };
+    return { image: dividedBy(this.sums, pictures), colour: colourOf(this.sums, pictures), pictures };
   }
 }
 
@@ -91,10 +87,21 @@ export function sampleEvenly(length: number, count: number): number[] {
   return Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
 }
 
+/** A plain loop: `Float32Array.from` with a function takes twenty times as long, and timers wait for it. */
+function dividedBy(sums: Float64Array, divisor: number): Float32Array {
+  const quotients = new Float32Array(sums.length);
+  for (let i = 0; i < sums.length; i++) quotients[i] = sums[i]! / divisor;
+  return quotients;
+}
+
 function colourOf(sums: Float64Array, pictures: number): Float32Array {
-  const totals = [0, 0, 0];
-  for (let i = 0; i < sums.length; i++) totals[i % 3]! += sums[i]!;
-  return Float32Array.from(totals, (total) => total / (pictures * (sums.length / 3)));
+  const totals = new Float64Array(3);
+  for (let i = 0; i < sums.length; i += 3) {
+    totals[0]! += sums[i]!;
+    totals[1]! += sums[i + 1]!;
+    totals[2]! += sums[i + 2]!;
+  }
+  return dividedBy(totals, pictures * (sums.length / 3));
 }
 
 function firstFailure({ failures }: ImageDataset): string {

@@ -15,10 +15,10 @@ using Handle = double;
 
 class HandleTable {
  public:
-  /** A tensor that has left the table, with the bytes that were reported to V8 for its handle. */
+  /** A tensor that has left the table, with the bytes that its handle kept alive. */
   struct Entry {
     TensorPtr tensor;
-    int64_t reported_bytes = 0;
+    int64_t held_bytes = 0;
   };
 
   Handle Add(Entry entry, uint32_t device);

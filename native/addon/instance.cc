@@ -74,7 +74,8 @@ Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
 
 }  // namespace
 
-Instance::Instance(Napi::Env env, Napi::Object exports) : env_(env), completions_(env) {
+Instance::Instance(Napi::Env env, Napi::Object exports)
+    : env_(env), completions_(env), external_memory_(env) {
   const auto add = [&](const char* name, auto method) { exports.Set(name, Bind(env, this, method, name)); };
   add("ops", &Instance::Ops);
   add("openDevice", &Instance::OpenDevice);
@@ -117,10 +118,10 @@ TensorPtr Instance::TensorOf(const Napi::Value& handle, uint32_t device) {
   return tensor;
 }
 
-Handle Instance::Register(TensorPtr tensor, uint32_t device, size_t reported_bytes) {
-  const auto bytes = static_cast<int64_t>(reported_bytes);
+Handle Instance::Register(TensorPtr tensor, uint32_t device, size_t held_bytes) {
+  const auto bytes = static_cast<int64_t>(held_bytes);
   const Handle handle = handles_.Add({std::move(tensor), bytes}, device);
-  Napi::MemoryManagement::AdjustExternalMemory(env_, bytes);
+  external_memory_.Add(bytes);
   return handle;
 }
 
@@ -164,10 +165,10 @@ Napi::Value Instance::CloseDevice(Info info) {
   if (found == devices_.end()) return info.Env().Undefined();
   int64_t bytes = 0;
   for (HandleTable::Entry& entry : handles_.RemoveAll(id)) {
-    bytes += entry.reported_bytes;
+    bytes += entry.held_bytes;
     found->second->Release(std::move(entry.tensor));
   }
-  Napi::MemoryManagement::AdjustExternalMemory(env_, -bytes);
+  external_memory_.Add(-bytes);
   found->second->Trim();
   found->second->Close();
   closed_.emplace(id, std::move(found->second));
@@ -263,7 +264,7 @@ Napi::Value Instance::Release(Info info) {
   if (found == devices_.end()) return info.Env().Undefined();  // closed: its tensors are gone already
   HandleTable::Entry entry = handles_.Remove(info[1].As<Napi::Number>().DoubleValue(), id);
   if (!entry.tensor) return info.Env().Undefined();
-  Napi::MemoryManagement::AdjustExternalMemory(env_, -entry.reported_bytes);
+  external_memory_.Add(-entry.held_bytes);
   found->second->Release(std::move(entry.tensor));
   return info.Env().Undefined();
 }

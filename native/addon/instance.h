@@ -9,6 +9,7 @@
 #include <string>
 
 #include "addon/completions.h"
+#include "addon/external_memory.h"
 #include "addon/handles.h"
 #include "core/device.h"
 
@@ -42,8 +43,8 @@ class Instance {
 
   Device& DeviceOf(const Napi::Value& id);
   TensorPtr TensorOf(const Napi::Value& handle, uint32_t device);
-  /** @param reported_bytes  what V8 is told this handle keeps alive */
-  Handle Register(TensorPtr tensor, uint32_t device, size_t reported_bytes);
+  /** @param held_bytes  what this handle keeps alive */
+  Handle Register(TensorPtr tensor, uint32_t device, size_t held_bytes);
   /** Has the promise of `ticket` settled when its command has ended. */
   Device::Completion Settling(Completions::Ticket ticket);
   /** Ends all devices and what is awaited of them, while the environment still stands. */
@@ -51,6 +52,7 @@ class Instance {
 
   Napi::Env env_;
   Completions completions_;
+  ExternalMemory external_memory_;
   HandleTable handles_;
   std::map<uint32_t, std::unique_ptr<Device>> devices_;
   std::map<uint32_t, std::unique_ptr<Device>> closed_;  // finishing what was submitted
