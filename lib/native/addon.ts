@@ -40,6 +40,28 @@ export interface PlanDescription {
   readonly implementation: string;
 }
 
+/** One operation that a device did, or a mark that the caller set. */
+export interface OpRecord {
+  /** The op's name in the op table; `upload`, `download`; `mark`. */
+  readonly op: string;
+  /** The layer or caller that asked for it. */
+  readonly label: string;
+  /** Since the profile began, on the device's clock. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  /** By how much the memory in use grew: outputs, and what backward needs. */
+  readonly keptBytes: number;
+  /** Held during the operation beyond that. */
+  readonly scratchBytes: number;
+}
+
+/** What a device did, in order. */
+export interface OpRecords {
+  readonly entries: readonly OpRecord[];
+  /** Operations that were done after the records were full, at 16,384. */
+  readonly dropped: number;
+}
+
 /** What a promise of the addon is rejected with. */
 export interface NativeFailure {
   readonly code: 'ERR_OUT_OF_MEMORY' | 'ERR_UNSUPPORTED' | 'ERR_NATIVE';
@@ -70,6 +92,9 @@ export interface Addon {
   memory(device: DeviceId): MemoryStatistics;
   trim(device: DeviceId): void;
   plans(device: DeviceId): Promise<PlanDescription[]>;
+  startProfile(device: DeviceId): void;
+  markProfile(device: DeviceId, label: string): void;
+  stopProfile(device: DeviceId): Promise<OpRecords>;
   /** Ends all devices at once, whatever they are doing. */
   shutdown(): void;
 }

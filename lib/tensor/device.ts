@@ -18,8 +18,10 @@ import {
   type MemoryStatistics,
   type NativeDType,
   type NativeFailure,
+  type OpRecords,
   type PlanDescription,
 } from '../native/addon.js';
+export type { MemoryStatistics, OpRecord, OpRecords, PlanDescription } from '../native/addon.js';
 import { arrayFrom, dtypeOfArray, holds, makeArray, type ArrayOf, type DType } from './dtype.js';
 import { checkShape, elementCount, formatShape, type Shape } from './shape.js';
 import { Tensor } from './tensor.js';
@@ -105,6 +107,7 @@ export class Device implements Disposable {
   readonly #debug: boolean;
   readonly #scopes: Set<Tensor>[] = [];
   #disposed = false;
+  #profiling = false;
 
   /** @internal */
   constructor(kind: DeviceKind, id: DeviceId, debug: boolean) {
@@ -214,6 +217,39 @@ export class Device implements Disposable {
   /** Which implementation the backend chose for each problem it has met, the most recently used first. */
   async plans(): Promise<PlanDescription[]> {
     return loadAddon().plans(this.#open());
+  }
+
+  /**
+   * From here on, every operation's time and memory are written down, until {@link stopProfile}. Takes effect in the
+   * order of the work, and makes nothing wait.
+   * @throws ArgumentError if a profile is being taken already
+   */
+  startProfile(): void {
+    const id = this.#open();
+    if (this.#profiling) {
+      throw new ArgumentError('A profile of this device is being taken already: end it with stopProfile().');
+    }
+    this.#profiling = true;
+    loadAddon().startProfile(id);
+  }
+
+  /** Puts a mark into the profile, e.g. where the backward pass begins; does nothing while none is taken. */
+  markProfile(label: string): void {
+    if (this.#profiling) loadAddon().markProfile(this.#open(), label);
+  }
+
+  /**
+   * Ends the profile.
+   * @returns what the device did since {@link startProfile}, once it has done it
+   * @throws ArgumentError if no profile is being taken
+   */
+  async stopProfile(): Promise<OpRecords> {
+    const id = this.#open();
+    if (!this.#profiling) {
+      throw new ArgumentError('No profile of this device is being taken: begin one with startProfile().');
+    }
+    this.#profiling = false;
+    return loadAddon().stopProfile(id);
   }
 
   /** Releases all tensors and ends the device's thread once it is done. Doing it twice is harmless. */

@@ -1,5 +1,6 @@
 // What training reports, as plain data: the same events feed progress bars, logs and the user's own loop.
 // Invariant: events hold numbers and strings only, never tensors, so they can be kept, sent and serialised.
+import type { MemoryStatistics } from '../tensor/device.js';
 
 /** After every optimiser step. */
 export interface StepEvent {
@@ -24,6 +25,14 @@ export interface StepEvent {
   readonly imagesPerSecond: number;
   /** Time this step waited for its batch. */
   readonly dataWaitMs: number;
+  /** Time it took to describe this step to the device. */
+  readonly submitMs: number;
+  /** Time this step's result was waited for, with the next step submitted already. */
+  readonly deviceWaitMs: number;
+  /** Time that whoever takes the events (progress, logs, reports) took between the step before and this one. */
+  readonly handlersMs: number;
+  /** The device's memory after this step. */
+  readonly memory: Pick<MemoryStatistics, 'inUseBytes' | 'peakBytes'>;
   /** Estimated time to the end of training, validation included. */
   readonly remainingMs: number;
 }

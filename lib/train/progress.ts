@@ -1,7 +1,7 @@
 // Shows training events to a person: one live line on a terminal, plain lines now and then in a log.
 // Invariant: displaying never fails training; nothing is written after close(); a live line never wraps.
 
-import { formatCount, formatDuration, formatPercent, formatRate } from '../format.js';
+import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from '../format.js';
 import type {
   DoneEvent,
   EpochEvent,
@@ -207,6 +207,7 @@ function stepParts(event: StepEvent, recent: RecentSteps, style: Style): LinePar
   if (recent.waiting >= NOTABLE_WAIT) {
     facts.push({ text: style.warn(`data wait ${formatPercent(recent.waiting, 0)}`), rank: 3 });
   }
+  facts.push({ text: `memory ${formatBytes(event.memory.inUseBytes)}`, rank: 6 });
   facts.push({ text: `${formatDuration(event.remainingMs)} left`, rank: 2 });
   return {
     title: `epoch ${event.epoch}/${event.epochs}`,

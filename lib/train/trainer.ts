@@ -114,6 +114,7 @@ interface Submitted {
   readonly step: number;
   readonly stepInEpoch: number;
   readonly dataWaitMs: number;
+  readonly submitMs: number;
 }
 
 /** One call of fit. */
@@ -135,6 +136,7 @@ class TrainingRun {
   readonly #started = performance.now();
   #step = 0;
   #validationMs = 0;
+  #handlersMs = 0;
   readonly #reportedFailures = new Set<string>();
   /** Ends what runs beside the loop when the caller leaves it. */
   readonly #ending = new AbortController();
@@ -311,6 +313,7 @@ class TrainingRun {
   }
 
   #submit(batch: ImageBatch, stepInEpoch: number, dataWaitMs: number): Submitted {
+    const began = performance.now();
     const step = ++this.#step;
     const parts = {
       model: this.#model,
@@ -320,12 +323,15 @@ class TrainingRun {
       beforeUpdate: () => this.#guard.beforeUpdate(step),
     };
     const pending = submitTrainingStep(parts, batch, { seed: this.#seed, step });
-    return { pending, step, stepInEpoch, dataWaitMs };
+    return { pending, step, stepInEpoch, dataWaitMs, submitMs: performance.now() - began };
   }
 
   async *#read(epoch: number, submitted: Submitted, meter: MetricsMeter): AsyncGenerator<TrainingEvent> {
-    const { step, stepInEpoch, dataWaitMs } = submitted;
+    const { step, stepInEpoch, dataWaitMs, submitMs } = submitted;
+    const began = performance.now();
     const result = await submitted.pending.read();
+    const deviceWaitMs = performance.now() - began;
+    const { inUseBytes, peakBytes } = this.#model.device.memory();
     const { learningRate } = this.#optimizer;
     checkFinite(result.loss, { step, epoch, learningRate });
     const warning = await this.#guard.afterStep(step, result.loss);
@@ -346,9 +352,15 @@ class TrainingRun {
       learningRate,
       imagesPerSecond: this.#pace.imagesPerSecond,
       dataWaitMs,
+      submitMs,
+      deviceWaitMs,
+      handlersMs: this.#handlersMs,
+      memory: { inUseBytes, peakBytes },
       remainingMs: this.#remainingMs(epoch, stepInEpoch),
     };
+    const reported = performance.now();
     yield event;
+    this.#handlersMs = performance.now() - reported;
   }
 
   #remainingMs(epoch: number, stepInEpoch: number): number {

@@ -63,6 +63,24 @@ unsigned char* DataOf(const Napi::TypedArray& array) {
   return static_cast<unsigned char*>(data);
 }
 
+/** Every object made on the way is let go again: a profile has thousands of entries. */
+Napi::Array EntriesToArray(Napi::Env env, const std::vector<ProfileEntry>& entries) {
+  Napi::Array list = Napi::Array::New(env, entries.size());
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    const ProfileEntry& entry = entries[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("op", entry.op);
+    object.Set("label", entry.label);
+    object.Set("startMs", entry.start_ms);
+    object.Set("durationMs", entry.duration_ms);
+    object.Set("keptBytes", static_cast<double>(entry.kept_bytes));
+    object.Set("scratchBytes", static_cast<double>(entry.scratch_bytes));
+    list.Set(i, object);
+  }
+  return list;
+}
+
 Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("code", failure.code);
@@ -90,6 +108,9 @@ Instance::Instance(Napi::Env env, Napi::Object exports)
   add("memory", &Instance::Memory);
   add("trim", &Instance::Trim);
   add("plans", &Instance::Plans);
+  add("startProfile", &Instance::StartProfile);
+  add("markProfile", &Instance::MarkProfile);
+  add("stopProfile", &Instance::StopProfile);
   add("shutdown", &Instance::Shutdown);
   // Runs before what the environment itself tears down, the thread-safe function among it.
   napi_add_env_cleanup_hook(env, [](void* instance) { static_cast<Instance*>(instance)->Close(); }, this);
@@ -316,6 +337,35 @@ Napi::Value Instance::Plans(Info info) {
         list.Set(i, plan);
       }
       deferred.Resolve(list);
+    });
+  });
+  return deferred.Promise();
+}
+
+// startProfile(device), markProfile(device, label): take effect in the order of the device's work
+Napi::Value Instance::StartProfile(Info info) {
+  DeviceOf(info[0]).StartProfile();
+  return info.Env().Undefined();
+}
+
+Napi::Value Instance::MarkProfile(Info info) {
+  DeviceOf(info[0]).MarkProfile(info[1].As<Napi::String>());
+  return info.Env().Undefined();
+}
+
+// stopProfile(device) -> promise of { entries: [{ op, label, startMs, durationMs, keptBytes, scratchBytes }],
+// dropped }
+Napi::Value Instance::StopProfile(Info info) {
+  const auto deferred = Napi::Promise::Deferred::New(info.Env());
+  Device& device = DeviceOf(info[0]);
+  device.StopProfile([this, ticket = completions_.Expect(deferred)](std::shared_ptr<const Profile> profile) {
+    completions_.Post(ticket, [profile = std::move(profile)](const Napi::Promise::Deferred& deferred) {
+      const Napi::Env env = deferred.Env();
+      const Napi::HandleScope scope(env);
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("entries", EntriesToArray(env, profile->entries));
+      object.Set("dropped", static_cast<double>(profile->dropped));
+      deferred.Resolve(object);
     });
   });
   return deferred.Promise();

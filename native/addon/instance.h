@@ -39,6 +39,9 @@ class Instance {
   Napi::Value Memory(Info info);
   Napi::Value Trim(Info info);
   Napi::Value Plans(Info info);
+  Napi::Value StartProfile(Info info);
+  Napi::Value MarkProfile(Info info);
+  Napi::Value StopProfile(Info info);
   Napi::Value Shutdown(Info info);
 
   Device& DeviceOf(const Napi::Value& id);

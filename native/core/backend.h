@@ -19,6 +19,17 @@ struct MemoryStatistics {
   size_t limit_bytes = 0;   // 0: no limit
 };
 
+/** A moment in the order of a device's work. */
+class TimeMark {
+ public:
+  TimeMark() = default;
+  TimeMark(const TimeMark&) = delete;
+  TimeMark& operator=(const TimeMark&) = delete;
+  virtual ~TimeMark() = default;
+  /** On a clock of the device's own; asked for only after Synchronize(). */
+  virtual double Milliseconds() const = 0;
+};
+
 /** A compiled, cached operation: which implementation was chosen for which problem. */
 struct PlanDescription {
   std::string op;
@@ -50,6 +61,12 @@ class Backend {
   /** Callable from any thread. */
   virtual MemoryStatistics Memory() const = 0;
   virtual std::vector<PlanDescription> Plans() const = 0;
+
+  // What profiles are made of. These suit a backend whose Run() returns when the work is done; one that only
+  // submits work overrides Mark() with a mark that its device passes in order.
+  virtual std::unique_ptr<TimeMark> Mark();
+  /** Largest in_use_bytes since the last call. */
+  virtual size_t TakeRecentPeak() { return Memory().in_use_bytes; }
 };
 
 }  // namespace alexnet

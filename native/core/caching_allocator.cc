@@ -67,6 +67,7 @@ void* CachingAllocator::Allocate(size_t bytes) {
     in_use_ += rounded;
   }
   peak_ = std::max(peak_.load(), in_use_.load());
+  recent_peak_ = std::max(recent_peak_, in_use_.load());
   return block;
 }
 
@@ -85,6 +86,12 @@ void CachingAllocator::Trim() {
     cached_bytes_ -= bytes;
   }
   cached_.clear();
+}
+
+size_t CachingAllocator::TakeRecentPeak() {
+  const size_t peak = recent_peak_;
+  recent_peak_ = in_use_;
+  return peak;
 }
 
 MemoryStatistics CachingAllocator::Statistics() const {

@@ -37,6 +37,8 @@ class CachingAllocator {
   void Free(void* block);
   void Trim();
   MemoryStatistics Statistics() const;
+  /** Largest number of bytes in use since the last call. */
+  size_t TakeRecentPeak();
 
  private:
   void* AcquireOrTrim(size_t bytes);
@@ -48,6 +50,7 @@ class CachingAllocator {
   std::atomic<size_t> in_use_{0};
   std::atomic<size_t> cached_bytes_{0};
   std::atomic<size_t> peak_{0};
+  size_t recent_peak_ = 0;
   const size_t limit_;
 };
 

@@ -8,7 +8,7 @@
 
 namespace alexnet {
 
-Device::Device(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {
+Device::Device(std::unique_ptr<Backend> backend) : backend_(std::move(backend)), profiler_(*backend_) {
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -89,7 +89,8 @@ void Device::RunOp(OpCall& call) {
     if (input && input->failure && !failure) failure = input->failure;
   }
   if (!failure) {
-    failure = Attempt(call.op->name, call.label, [&] { backend_->Run(call); });
+    failure = Attempt(call.op->name, call.label,
+                      [&] { profiler_.Measure(call.op->name, call.label, [&] { backend_->Run(call); }); });
     if (!failure) return;
     if (!failure_) failure_ = failure;
     // An op without outputs changes its inputs; what the first holds now is not what the caller meant.
@@ -108,7 +109,9 @@ void Device::Submit(OpCall call) {
 void Device::Upload(TensorPtr tensor, std::vector<unsigned char> bytes) {
   auto source = std::make_shared<std::vector<unsigned char>>(std::move(bytes));
   Enqueue([this, tensor = std::move(tensor), source] {
-    tensor->failure = Attempt("upload", "", [&] { backend_->Upload(*tensor, source->data()); });
+    tensor->failure = Attempt("upload", "", [&] {
+      profiler_.Measure("upload", "", [&] { backend_->Upload(*tensor, source->data()); });
+    });
     if (tensor->failure && !failure_) failure_ = tensor->failure;
   });
 }
@@ -117,7 +120,11 @@ void Device::Download(TensorPtr tensor, void* target, Completion done) {
   Enqueue([this, tensor = std::move(tensor), target, done = std::move(done)] {
     std::shared_ptr<const Failure> failure = TakeFailure();
     if (tensor->failure) failure = tensor->failure;
-    if (!failure) failure = Attempt("download", "", [&] { backend_->Download(*tensor, target); });
+    if (!failure) {
+      failure = Attempt("download", "", [&] {
+        profiler_.Measure("download", "", [&] { backend_->Download(*tensor, target); });
+      });
+    }
     done(failure);
   });
 }
@@ -136,6 +143,18 @@ void Device::Release(TensorPtr tensor) {
 
 void Device::Trim() {
   Enqueue([this] { backend_->Trim(); });
+}
+
+void Device::StartProfile() {
+  Enqueue([this] { profiler_.Start(); });
+}
+
+void Device::MarkProfile(std::string label) {
+  Enqueue([this, label = std::move(label)] { profiler_.Mark(label); });
+}
+
+void Device::StopProfile(std::function<void(std::shared_ptr<const Profile>)> done) {
+  Enqueue([this, done = std::move(done)] { done(std::make_shared<const Profile>(profiler_.Stop())); });
 }
 
 void Device::ListPlans(std::function<void(std::vector<PlanDescription>)> done) {

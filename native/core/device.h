@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/profiler.h"
 
 namespace alexnet {
 
@@ -37,6 +38,10 @@ class Device {
   /** Gives up the caller's reference, in order with the work that uses the tensor. */
   void Release(TensorPtr tensor);
   void Trim();
+  /** From here on, what is done is written down. */
+  void StartProfile();
+  void MarkProfile(std::string label);
+  void StopProfile(std::function<void(std::shared_ptr<const Profile>)> done);
   void ListPlans(std::function<void(std::vector<PlanDescription>)> done);
   /** Ends the thread once everything submitted so far is done. */
   void Close();
@@ -55,6 +60,7 @@ class Device {
                                          const Command& work);
 
   std::unique_ptr<Backend> backend_;
+  Profiler profiler_;
   std::shared_ptr<const Failure> failure_;
   std::mutex mutex_;
   std::condition_variable wake_;

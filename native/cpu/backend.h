@@ -58,6 +58,7 @@ class CpuBackend final : public Backend {
   void Trim() override { allocator_.Trim(); }
   MemoryStatistics Memory() const override { return allocator_.Statistics(); }
   std::vector<PlanDescription> Plans() const override { return plans_.Descriptions(); }
+  size_t TakeRecentPeak() override { return allocator_.TakeRecentPeak(); }
 
   // What kernels use.
   const dnnl::engine& engine() const { return engine_; }

@@ -79,6 +79,10 @@ const step = (change: Partial<StepEvent> = {}): StepEvent => ({
   learningRate: 0.01,
   imagesPerSecond: 91.24,
   dataWaitMs: 3,
+  submitMs: 2,
+  deviceWaitMs: 990,
+  handlersMs: 1,
+  memory: { inUseBytes: 900 * 2 ** 20, peakBytes: 1300 * 2 ** 20 },
   remainingMs: 200_000,
   ...change,
 });
@@ -110,7 +114,7 @@ describe('progress: on a terminal', () => {
     progress.handle(step());
     assert.equal(
       terminal.last,
-      'epoch 3/10  [█████████░░░░░░░░░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  3m20s left',
+      'epoch 3/10  [█████████░░░░░░░░░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  memory 900.0 MiB  3m20s left',
     );
   });
 
@@ -221,9 +225,13 @@ describe('progress: on a terminal', () => {
 
 describe('progress: width', () => {
   const widest =
-    'epoch 3/10  [█████████░░░░░░░░░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  3m20s left';
+    'epoch 3/10  [█████████░░░░░░░░░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  memory 900.0 MiB  3m20s left';
   const expected: readonly [columns: number, line: string][] = [
     [widest.length + 1, widest],
+    [
+      120,
+      'epoch 3/10  [████░░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  memory 900.0 MiB  3m20s left',
+    ],
     [
       100,
       'epoch 3/10  [███░░░░░░░] 45/120  91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  3m20s left',
@@ -344,7 +352,7 @@ describe('progress: in a log', () => {
       reason: 'no better for 5 epochs',
     });
     progress.close();
-    const tail = '91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  3m20s left';
+    const tail = '91.2 images/s  loss 1.2346  top-1 56.3 %  top-5 81.3 %  memory 900.0 MiB  3m20s left';
     assert.deepEqual(terminal.raw.split('\n'), [
       `epoch 3/10  step 1/120  ${tail}`,
       `epoch 3/10  step 11/120  ${tail}`,
