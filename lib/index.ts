@@ -3,6 +3,7 @@
 export * from './errors.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './format.js';
 export { addonPath } from './native/addon.js';
+export { systemLibc } from './native/load-failure.js';
 export * from './tensor/device.js';
 export * from './tensor/dtype.js';
 export * from './tensor/shape.js';

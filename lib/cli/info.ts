@@ -6,6 +6,7 @@ import {
   addonPath,
   decoderInfo,
   formatBytes,
+  systemLibc,
   openDevice,
   type DecoderInfo,
   type DeviceKind,
@@ -44,7 +45,7 @@ async function collect() {
   return {
     alexnet: packageVersion(),
     node: process.versions.node,
-    system: { platform: process.platform, arch: process.arch, release: release(), glibc: glibcVersion() },
+    system: { platform: process.platform, arch: process.arch, release: release(), libc: systemLibc() },
     cpu: {
       model: cpus()[0]?.model.trim() ?? 'unknown',
       processors: cpus().length,
@@ -70,11 +71,11 @@ async function runInfo({ json }: Values<Record<string, never>, typeof options>):
 
 function printText(report: Report): void {
   const { alexnet, node, system, cpu, memory, addon, devices, decoders, environment } = report;
-  const glibc = system.glibc === undefined ? '' : `, glibc ${system.glibc}`;
+  const libc = system.libc === undefined ? '' : `, ${system.libc}`;
   const rows = {
     alexnet,
     node,
-    system: `${system.platform}-${system.arch} ${system.release}${glibc}`,
+    system: `${system.platform}-${system.arch} ${system.release}${libc}`,
     cpu: `${cpu.model}, ${cpu.processors} processors, ${cpu.usable} usable`,
     'cpu features': cpu.features?.join(' ') ?? 'unknown on this system',
     memory: `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free`,
@@ -82,12 +83,18 @@ function printText(report: Report): void {
     'device cpu': deviceText(devices.cpu),
     'device cuda': deviceText(devices.cuda),
     decoder: decoderText(decoders),
+    ...(isSlow(report) && { note: 'this processor has no AVX2: all works, but many times slower' }),
     ...environment,
   };
   const width = Math.max(...Object.keys(rows).map((name) => name.length));
   for (const [name, value] of Object.entries(rows)) {
     print(`${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`);
   }
+}
+
+/** On x64, what is fast is written for AVX2 and later. */
+function isSlow({ system, cpu }: Report): boolean {
+  return system.arch === 'x64' && cpu.features?.includes('avx2') === false;
 }
 
 /** The decoder in use, then the others: what there is, or why not. */
@@ -124,10 +131,4 @@ function tryTo<T>(work: () => T): { value: T; reason?: undefined } | { value?: u
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** Undefined on systems with another C library. */
-function glibcVersion(): string | undefined {
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  return header.glibcVersionRuntime;
 }

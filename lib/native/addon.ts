@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { AddonError } from '../errors.js';
+import { explainLoadFailure, gatherLoadFacts } from './load-failure.js';
 
 /** A tensor's number on the native side. */
 export type Handle = number;
@@ -103,7 +104,6 @@ export interface Addon {
 export const packageDirectory = fileURLToPath(new URL('../../../', import.meta.url));
 
 interface NodeGypBuild {
-  (directory: string): Addon;
   resolve(directory: string): string;
 }
 
@@ -117,11 +117,12 @@ function limitSpinning(): void {
   if (process.env['OMP_WAIT_POLICY'] === undefined) process.env['GOMP_SPINCOUNT'] ??= '2000';
 }
 
-/** @throws AddonError if there is no binary for this platform, or it does not load. */
+/** @throws AddonError if there is no binary for this platform, or it does not load */
 export function loadAddon(): Addon {
   if (loaded) return loaded;
   limitSpinning();
-  const addon = explained((nodeGypBuild) => nodeGypBuild(packageDirectory));
+  const file = addonPath();
+  const addon = explained(file, () => createRequire(import.meta.url)(file) as Addon);
   // Leaving through process.exit() destroys the globals of native libraries under threads that still work.
   process.once('exit', () => addon.shutdown());
   return (loaded = addon);
@@ -132,19 +133,17 @@ export function loadAddon(): Addon {
  * @throws AddonError if there is none for this platform
  */
 export function addonPath(): string {
-  return explained((nodeGypBuild) => nodeGypBuild.resolve(packageDirectory));
+  return explained(undefined, () => {
+    const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as NodeGypBuild;
+    return nodeGypBuild.resolve(packageDirectory);
+  });
 }
 
-function explained<T>(work: (nodeGypBuild: NodeGypBuild) => T): T {
+function explained<T>(file: string | undefined, work: () => T): T {
   try {
-    return work(createRequire(import.meta.url)('node-gyp-build') as NodeGypBuild);
+    return work();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    throw new AddonError(
-      `The native addon did not load on ${process.platform}-${process.arch}, Node ${process.versions.node}: ${reason}\n` +
-        `Looked in ${packageDirectory}build/Release and ${packageDirectory}prebuilds/${process.platform}-${process.arch}.\n` +
-        `In a checkout, build it with: npm run build:native`,
-      { cause },
-    );
+    const reason = (cause instanceof Error ? cause.message : String(cause)).split('\n', 1)[0] as string;
+    throw new AddonError(explainLoadFailure(gatherLoadFacts(packageDirectory, file, reason)), { cause });
   }
 }

@@ -142,6 +142,6 @@ describe('alexnet info', () => {
       stdout,
       /^device cpu +not available: The native addon did not load on .*: No native build was found/m,
     );
-    assert.match(stdout, /build it with: npm run build:native/);
+    assert.match(stdout, /What to do: npm run build:native/);
   });
 });
