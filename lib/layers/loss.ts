@@ -1,6 +1,7 @@
 // Losses: from logits and labels to a number, and back to a gradient.
 // Invariant: the gradient is that of the batch's mean.
-import { crossEntropy, crossEntropyBackward } from '../ops/index.js';
+import { ArgumentError } from '../errors.js';
+import { crossEntropy, crossEntropyBackward, type CrossEntropyOptions } from '../ops/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { SavedTensors, type Activations } from './layer.js';
 
@@ -15,24 +16,46 @@ export interface Loss<Saved extends Disposable = Disposable> {
   backward(saved: Saved): Activations;
 }
 
+export interface CrossEntropyLossOptions {
+  /** Named in errors. Default 'loss'. */
+  readonly name?: string;
+  /**
+   * Label smoothing: the share of the target that goes to all classes in equal parts. For training alone: `evaluate`
+   * measures the plain loss. 0 <= smoothing < 1, default 0.
+   */
+  readonly smoothing?: number;
+}
+
 /** Softmax and cross-entropy in one: mean of -log softmax(logits)[label], in nats. */
 export class CrossEntropyLoss implements Loss<SavedTensors<'probabilities' | 'labels'>> {
   readonly name: string;
+  readonly smoothing: number;
 
-  constructor(options: { readonly name?: string } = {}) {
+  /** @throws ArgumentError if smoothing is out of range */
+  constructor(options: CrossEntropyLossOptions = {}) {
     this.name = options.name ?? 'loss';
+    this.smoothing = options.smoothing ?? 0;
+    if (!(this.smoothing >= 0 && this.smoothing < 1)) {
+      throw new ArgumentError(
+        `${this.name}: smoothing must be at least 0 and below 1, got ${this.smoothing}.`,
+      );
+    }
   }
 
   forward(
     logits: Activations,
     labels: Labels,
   ): { loss: Tensor<'float32'>; saved: SavedTensors<'probabilities' | 'labels'> } {
-    const { loss, probabilities } = crossEntropy(logits as Logits, labels, { label: this.name });
+    const { loss, probabilities } = crossEntropy(logits as Logits, labels, this.#options);
     return { loss, saved: new SavedTensors({ probabilities, labels: labels.share() }) };
   }
 
   backward(saved: SavedTensors<'probabilities' | 'labels'>): Activations {
     const { probabilities, labels } = saved.tensors;
-    return crossEntropyBackward(probabilities as Logits, labels as Labels, { label: this.name });
+    return crossEntropyBackward(probabilities as Logits, labels as Labels, this.#options);
+  }
+
+  get #options(): CrossEntropyOptions {
+    return { smoothing: this.smoothing, label: this.name };
   }
 }

@@ -88,6 +88,32 @@ export function multiply<S extends Shape>(
   return run1('multiply', { inputs: { x, y } }) as Tensor<'float32', S>;
 }
 
+/** s * x with a factor that is on the device, a scalar: nothing waits for it. */
+export function scaleBy<S extends Shape>(
+  x: Tensor<'float32', S>,
+  s: Tensor<'float32', readonly []>,
+  options: { readonly label?: string } = {},
+): Tensor<'float32', S> {
+  return run1('scaleBy', { inputs: { x, s }, label: options.label }) as Tensor<'float32', S>;
+}
+
+/**
+ * Every element, but at least `low` and at most `high`; NaN stays NaN.
+ * @throws ArgumentError unless low <= high
+ */
+export function clamp<S extends Shape>(
+  x: Tensor<'float32', S>,
+  options: { readonly low: number; readonly high: number; readonly label?: string },
+): Tensor<'float32', S> {
+  const { low, high, label } = options;
+  if (!(low <= high)) {
+    throw new ArgumentError(
+      `${label ?? 'clamp'}: low is ${low} and high ${high}; low must not be above high.`,
+    );
+  }
+  return run1('clamp', { inputs: { x }, attributes: { low, high }, label }) as Tensor<'float32', S>;
+}
+
 /** Sum of all elements, accumulated in double precision, as a scalar. */
 export function sum(x: Tensor<'float32'>): Tensor<'float32', readonly []> {
   return run1('sum', { inputs: { x } }) as Tensor<'float32', readonly []>;

@@ -1,5 +1,6 @@
 // Softmax, cross-entropy on logits, ranks and top-k: from class scores to losses and accuracies.
 // Invariant: labels are int32 class indices; a label outside the classes fails on the device, with its position.
+import { ArgumentError } from '../errors.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run, run1 } from './run.js';
@@ -7,6 +8,21 @@ import { run, run1 } from './run.js';
 interface Labelled {
   /** Named in errors. */
   readonly label?: string;
+}
+
+export interface CrossEntropyOptions extends Labelled {
+  /**
+   * Label smoothing: each class gets this share of the target in equal parts, the label what is left (Szegedy et al.
+   * 2016; PyTorch's label_smoothing). 0 <= smoothing < 1, default 0.
+   */
+  readonly smoothing?: number;
+}
+
+function smoothingOf({ smoothing = 0, label }: CrossEntropyOptions): number {
+  if (smoothing >= 0 && smoothing < 1) return smoothing;
+  throw new ArgumentError(
+    `${label ?? 'crossEntropy'}: smoothing must be at least 0 and below 1, got ${smoothing}.`,
+  );
 }
 
 type Scores<N extends number> = Tensor<'float32', readonly [N, number]>;
@@ -30,29 +46,32 @@ export function softmaxBackward<S extends Shape>(
 }
 
 /**
- * Mean of -log softmax(logits)[label] over the batch, in nats. logits: [N, classes], labels: [N].
+ * Mean of -log softmax(logits)[label] over the batch, in nats; of the sum of -target log softmax(logits) where labels
+ * are smoothed. logits: [N, classes], labels: [N].
  * @returns the loss (a scalar) and the probabilities [N, classes] that its gradient needs; the caller owns both
  */
 export function crossEntropy<N extends number>(
   logits: Scores<N>,
   labels: Labels,
-  options: Labelled = {},
+  options: CrossEntropyOptions = {},
 ): { loss: Tensor<'float32', readonly []>; probabilities: Scores<N> } {
   const [loss, probabilities] = run('crossEntropyForward', {
     inputs: { logits, labels },
+    attributes: { smoothing: smoothingOf(options) },
     label: options.label,
   }) as [Tensor<'float32', readonly []>, Scores<N>];
   return { loss, probabilities };
 }
 
-/** Gradient of the mean loss: (probabilities - onehot(labels)) / N. The caller owns it. */
+/** Gradient of the mean loss: (probabilities - target) / N; the target is one-hot, or smoothed. The caller owns it. */
 export function crossEntropyBackward<N extends number>(
   probabilities: Scores<N>,
   labels: Labels,
-  options: Labelled = {},
+  options: CrossEntropyOptions = {},
 ): Scores<N> {
   return run1('crossEntropyBackward', {
     inputs: { probabilities, labels },
+    attributes: { smoothing: smoothingOf(options) },
     label: options.label,
   }) as Scores<N>;
 }

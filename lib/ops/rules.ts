@@ -103,6 +103,12 @@ export function binary(context: Context): OutputSpec[] {
   return [float32(input(context, first).shape)];
 }
 
+export function scaleBy(context: Context): OutputSpec[] {
+  expectDType(context, 's', 'float32');
+  expectShape(context, 's', [], 'one factor for all elements');
+  return unary(context);
+}
+
 export function toScalar(context: Context): OutputSpec[] {
   expectDType(context, 'x', 'float32');
   return [float32([])];
@@ -338,12 +344,28 @@ export function topK(context: Context): OutputSpec[] {
   return [float32([n, k]), { dtype: 'int32', shape: [n, k] }];
 }
 
-export function sgd(context: Context): OutputSpec[] {
-  for (const name of ['w', 'v', 'dw']) {
+/** Inputs of one shape, some of which are changed in place. */
+function inPlace(context: Context, [first, ...others]: readonly [string, ...string[]]): OutputSpec[] {
+  expectDType(context, first, 'float32');
+  for (const name of others) {
     expectDType(context, name, 'float32');
-    expectShape(context, name, input(context, 'w').shape, 'it must have the shape of w');
+    expectShape(context, name, input(context, first).shape, `it must have the shape of ${first}`);
   }
   return [];
+}
+
+export function sgd(context: Context): OutputSpec[] {
+  return inPlace(context, ['w', 'v', 'dw']);
+}
+
+export function average(context: Context): OutputSpec[] {
+  return inPlace(context, ['e', 'x']);
+}
+
+export function clipScale(context: Context): OutputSpec[] {
+  expectDType(context, 'squares', 'float32');
+  expectShape(context, 'squares', [], 'the sum of the squares of all gradients');
+  return [float32([])];
 }
 
 /** Values of an augmentation record; see `augment`. */

@@ -1,8 +1,9 @@
 // The optimiser's arithmetic, in place.
-// Invariant: the only op that changes its inputs: parameters and their velocities.
+// Invariant: only these ops change an input: parameters, their velocities, their averages.
+import { ArgumentError } from '../errors.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { run } from './run.js';
+import { run, run1 } from './run.js';
 
 export interface SgdStepOptions {
   readonly learningRate: number;
@@ -28,4 +29,40 @@ export function sgdStep<S extends Shape>(
   const { learningRate, momentum, weightDecay, form, label } = options;
   const torchForm = form === 'pytorch' ? 1 : 0;
   run('sgd', { inputs: { w, v, dw }, attributes: { learningRate, momentum, weightDecay, torchForm }, label });
+}
+
+/**
+ * A running average, in place: e <- decay e + (1 - decay) x, both of one shape.
+ * @throws ArgumentError unless 0 <= decay < 1
+ */
+export function average<S extends Shape>(
+  e: Tensor<'float32', S>,
+  x: Tensor<'float32', S>,
+  options: { readonly decay: number; readonly label?: string },
+): void {
+  const { decay, label } = options;
+  if (!(decay >= 0 && decay < 1)) {
+    throw new ArgumentError(`${label ?? 'average'}: decay must be at least 0 and below 1, got ${decay}.`);
+  }
+  run('average', { inputs: { e, x }, attributes: { decay }, label });
+}
+
+/**
+ * The factor that bounds a norm: min(1, maxNorm / sqrt(squares)), 1 where the norm is not a number (Pascanu et al.
+ * 2013). The caller owns it.
+ * @param squares  the sum of the squares of all gradients, a scalar
+ * @throws ArgumentError unless maxNorm is above 0
+ */
+export function clipScale(
+  squares: Tensor<'float32', readonly []>,
+  options: { readonly maxNorm: number; readonly label?: string },
+): Tensor<'float32', readonly []> {
+  const { maxNorm, label } = options;
+  if (!(maxNorm > 0)) {
+    throw new ArgumentError(`${label ?? 'clipScale'}: maxNorm must be above 0, got ${maxNorm}.`);
+  }
+  return run1('clipScale', { inputs: { squares }, attributes: { maxNorm }, label }) as Tensor<
+    'float32',
+    readonly []
+  >;
 }

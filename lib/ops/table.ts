@@ -30,6 +30,8 @@ export const table = {
   multiply: op('x y', 'z', '', rules.binary),
   sum: op('x', 'y', '', rules.toScalar),
   sumSquares: op('x', 'y', '', rules.toScalar),
+  clamp: op('x', 'y', 'low high', rules.unary),
+  scaleBy: op('x s', 'y', '', rules.scaleBy),
 
   conv2dForward: op('x w b?', 'y', `${conv} relu`, rules.conv2dForward),
   conv2dBackwardData: op('w dy', 'dx', conv, rules.conv2dBackwardData),
@@ -58,12 +60,14 @@ export const table = {
   dropout: op('x', 'y', `rate scale ${random}`, rules.unary),
   softmaxForward: op('x', 'y', '', rules.rows),
   softmaxBackward: op('y dy', 'dx', '', rules.binary),
-  crossEntropyForward: op('logits labels', 'loss probabilities', '', rules.crossEntropyForward),
-  crossEntropyBackward: op('probabilities labels', 'dlogits', '', rules.crossEntropyBackward),
+  crossEntropyForward: op('logits labels', 'loss probabilities', 'smoothing', rules.crossEntropyForward),
+  crossEntropyBackward: op('probabilities labels', 'dlogits', 'smoothing', rules.crossEntropyBackward),
   labelRank: op('logits labels', 'rank', '', rules.labelRank),
   topK: op('x', 'values indices', 'k', rules.topK),
 
   sgd: op('w v dw', '', 'learningRate momentum weightDecay torchForm', rules.sgd),
+  average: op('e x', '', 'decay', rules.average),
+  clipScale: op('squares', 'scale', 'maxNorm', rules.clipScale),
   augment: op('images records mean std frames?', 'y', '', rules.augment),
 } satisfies Record<string, OpDefinition>;
 

@@ -15,6 +15,15 @@ ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t begin, int6
   for (int64_t i = begin; i < end; ++i) y[i] = x[i] * scale + shift;
 }
 
+// A NaN stays one: no comparison with it is true.
+ALEXNET_EVERY_ISA void ClampRange(const float* x, float* y, int64_t begin, int64_t end, float low,
+                                  float high) {
+  for (int64_t i = begin; i < end; ++i) {
+    const float above = x[i] < low ? low : x[i];
+    y[i] = above > high ? high : above;
+  }
+}
+
 ALEXNET_EVERY_ISA void AddRange(const float* x, const float* y, float* z, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) z[i] = x[i] + y[i];
 }
@@ -69,6 +78,23 @@ void Affine(CpuBackend& backend, OpCall& call) {
   float* const y = backend.Create(*call.outputs[0], x.layout).floats();
   ParallelFor(call.outputs[0]->elements(), kGrain,
               [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, shift); });
+}
+
+void Clamp(CpuBackend& backend, OpCall& call) {
+  const auto low = static_cast<float>(call.Number("low")), high = static_cast<float>(call.Number("high"));
+  const Buffer x = Dense(backend, *call.inputs[0]);
+  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
+  ParallelFor(call.outputs[0]->elements(), kGrain,
+              [&](int64_t begin, int64_t end) { ClampRange(x.floats(), y, begin, end, low, high); });
+}
+
+// The factor is on the device, so that nobody has to wait for it.
+void ScaleBy(CpuBackend& backend, OpCall& call) {
+  const Buffer x = Dense(backend, *call.inputs[0]), factor = Plain(backend, *call.inputs[1]);
+  const float scale = *factor.floats();
+  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
+  ParallelFor(call.outputs[0]->elements(), kGrain,
+              [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, 0); });
 }
 
 void Add(CpuBackend& backend, OpCall& call) {

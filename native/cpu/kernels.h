@@ -51,10 +51,14 @@ void Add(CpuBackend& backend, OpCall& call);
 void Multiply(CpuBackend& backend, OpCall& call);
 void Sum(CpuBackend& backend, OpCall& call);
 void SumSquares(CpuBackend& backend, OpCall& call);
+void Clamp(CpuBackend& backend, OpCall& call);
+void ScaleBy(CpuBackend& backend, OpCall& call);
 // cast.cc
 void Cast(CpuBackend& backend, OpCall& call);
 // optimizer.cc
 void Sgd(CpuBackend& backend, OpCall& call);
+void Average(CpuBackend& backend, OpCall& call);
+void ClipScale(CpuBackend& backend, OpCall& call);
 // augment.cc
 void Augment(CpuBackend& backend, OpCall& call);
 

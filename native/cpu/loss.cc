@@ -41,6 +41,14 @@ void CheckLabels(const int32_t* labels, const Rows& rows) {
 
 constexpr int64_t kRowsPerThread = 16;
 
+/** Sum of target * x, where the target is 1 - smoothing for the label and smoothing / width for each class.
+ */
+double TargetScore(const float* x, int32_t label, int64_t width, double smoothing) {
+  if (smoothing == 0) return x[label];
+  const double sum = std::accumulate(x, x + width, 0.0);
+  return (1 - smoothing) * x[label] + smoothing * sum / static_cast<double>(width);
+}
+
 }  // namespace
 
 void SoftmaxForward(CpuBackend& backend, OpCall& call) {
@@ -73,11 +81,13 @@ void CrossEntropyForward(CpuBackend& backend, OpCall& call) {
   const auto* labels = static_cast<const int32_t*>(label_buffer.data());
   CheckLabels(labels, rows);
   float* const probabilities = backend.CreatePlain(*call.outputs[1]).floats();
+  const double smoothing = call.Number("smoothing");
   std::vector<double> losses(static_cast<size_t>(rows.count));
   ParallelFor(rows.count, kRowsPerThread, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float* x = logits.floats() + i * rows.width;
-      losses[i] = SoftmaxRow(x, probabilities + i * rows.width, rows.width) - x[labels[i]];
+      losses[i] = SoftmaxRow(x, probabilities + i * rows.width, rows.width) -
+                  TargetScore(x, labels[i], rows.width, smoothing);
     }
   });
   const double total = std::accumulate(losses.begin(), losses.end(), 0.0);
@@ -93,11 +103,14 @@ void CrossEntropyBackward(CpuBackend& backend, OpCall& call) {
   CheckLabels(labels, rows);
   float* const dlogits = backend.CreatePlain(*call.outputs[0]).floats();
   const float scale = 1.f / static_cast<float>(rows.count);
+  const double smoothing = call.Number("smoothing");
+  const auto hit = static_cast<float>((1 - smoothing) * scale),
+             share = static_cast<float>(smoothing * scale / static_cast<double>(rows.width));
   for (int64_t i = 0; i < rows.count; ++i) {
     const float* p = probabilities.floats() + i * rows.width;
     float* d = dlogits + i * rows.width;
-    for (int64_t c = 0; c < rows.width; ++c) d[c] = p[c] * scale;
-    d[labels[i]] -= scale;
+    for (int64_t c = 0; c < rows.width; ++c) d[c] = p[c] * scale - share;
+    d[labels[i]] -= hit;
   }
 }
 

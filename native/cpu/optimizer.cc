@@ -1,7 +1,10 @@
 // Stochastic gradient descent with momentum and weight decay, in place, in both forms in use:
 //   paper    v <- momentum v - learningRate (weightDecay w + dw);  w <- w + v
 //   PyTorch  v <- momentum v + (weightDecay w + dw);               w <- w - learningRate v
+// and what goes with it: running averages of weights, and the factor that bounds a gradient's norm.
 // Invariant: w and v lie in dw's layout after the first step, so an update is one pass over memory.
+#include <cmath>
+
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -34,6 +37,10 @@ ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t b
   }
 }
 
+ALEXNET_EVERY_ISA void AverageRange(float* e, const float* x, int64_t begin, int64_t end, float weight) {
+  for (int64_t i = begin; i < end; ++i) e[i] += weight * (x[i] - e[i]);
+}
+
 /** The tensor's own memory in `layout`, moved there if need be, and shared with no other tensor. */
 float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout) {
   CpuStorage& storage = StorageOf(tensor);
@@ -62,6 +69,24 @@ void Sgd(CpuBackend& backend, OpCall& call) {
   const auto elements = static_cast<int64_t>(dw.layout.get_size() / sizeof(float));
   ParallelFor(elements, kGrain,
               [&](int64_t begin, int64_t end) { range(w, v, dw.floats(), begin, end, rates); });
+}
+
+// e <- decay e + (1 - decay) x
+void Average(CpuBackend& backend, OpCall& call) {
+  const auto weight = static_cast<float>(1 - call.Number("decay"));
+  const Buffer x = AsIs(*call.inputs[1]);
+  float* const e = Writable(backend, *call.inputs[0], x.layout);
+  const auto elements = static_cast<int64_t>(x.layout.get_size() / sizeof(float));
+  ParallelFor(elements, kGrain,
+              [&](int64_t begin, int64_t end) { AverageRange(e, x.floats(), begin, end, weight); });
+}
+
+// scale = min(1, maxNorm / sqrt(squares)); 1 for a NaN, which stays in the gradient and is seen there.
+void ClipScale(CpuBackend& backend, OpCall& call) {
+  const double max_norm = call.Number("maxNorm");
+  const double norm = std::sqrt(static_cast<double>(*Plain(backend, *call.inputs[0]).floats()));
+  const double scale = norm > max_norm ? max_norm / norm : 1;
+  *backend.CreatePlain(*call.outputs[0]).floats() = static_cast<float>(scale);
 }
 
 }  // namespace alexnet::cpu

@@ -156,12 +156,12 @@ def softmax_case(name, shape, seed, bound):
     return case(name, lambda x: F.softmax(x, dim=-1), inputs, seed + 1)
 
 
-def cross_entropy_case(name, shape, seed, low, high):
+def cross_entropy_case(name, shape, seed, low, high, smoothing=0.0):
     labels = hash_labels(seed + 1, shape[0], shape[1])
     spec = hash_spec(shape, seed, low, high)
     logits = leaf(spec)
     target = torch.from_numpy(labels)
-    losses = F.cross_entropy(logits, target, reduction='none')
+    losses = F.cross_entropy(logits, target, reduction='none', label_smoothing=smoothing)
     losses.mean().backward()
     order = torch.sort(logits.detach(), dim=1, descending=True, stable=True).indices
     ranks = (order == target[:, None]).int().argmax(dim=1)
@@ -171,7 +171,13 @@ def cross_entropy_case(name, shape, seed, low, high):
         'dlogits': full(logits.grad),
         'ranks': full(ranks),
     }
-    return {'name': name, 'inputs': {'logits': spec}, 'labels': labels.tolist(), 'outputs': outputs}
+    return {
+        'name': name,
+        'inputs': {'logits': spec},
+        'labels': labels.tolist(),
+        'attributes': {'smoothing': smoothing},
+        'outputs': outputs,
+    }
 
 
 def sgd_case(form, seed, momentum=0.9, decay=5e-4, rates=(0.01, 0.01, 0.01, 0.001, 0.001)):
@@ -196,6 +202,28 @@ def sgd_case(form, seed, momentum=0.9, decay=5e-4, rates=(0.01, 0.01, 0.01, 0.00
     attributes = {'form': form, 'momentum': momentum, 'decay': decay, 'rates': list(rates)}
     inputs = {'w': hash_spec(shape, seed), 'g': gradients}
     return {'name': form, 'inputs': inputs, 'attributes': attributes, 'steps': after}
+
+
+def clip_case(name, seed, max_norm, max_value):
+    """torch divides by the norm plus 1e-6, this package by the norm."""
+    specs = [hash_spec(shape, seed + i, -2.0, 2.0) for i, shape in enumerate(([3, 4], [5]))]
+
+    def clipped(clip):
+        leaves = [leaf(spec) for spec in specs]
+        for w, spec in zip(leaves, specs):
+            w.grad = torch.from_numpy(hash_array(spec)).double()
+        clip(leaves)
+        return [full(w.grad) for w in leaves]
+
+    return {
+        'name': name,
+        'inputs': {'g': specs},
+        'attributes': {'maxNorm': max_norm, 'maxValue': max_value},
+        'outputs': {
+            'byNorm': clipped(lambda leaves: torch.nn.utils.clip_grad_norm_(leaves, max_norm)),
+            'byValue': clipped(lambda leaves: torch.nn.utils.clip_grad_value_(leaves, max_value)),
+        },
+    }
 
 
 IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1]
@@ -349,7 +377,9 @@ def build():
         'crossEntropy': [
             cross_entropy_case('moderate', [6, 10], 620, -3.0, 3.0),
             cross_entropy_case('large', [4, 5], 630, -900.0, 900.0),
+            cross_entropy_case('smoothed labels', [6, 10], 640, -3.0, 3.0, smoothing=0.1),
         ],
         'sgd': [sgd_case('paper', 700), sgd_case('pytorch', 700)],
+        'clip': [clip_case('bounded', 720, 1.5, 0.7), clip_case('within the bounds', 730, 50.0, 3.0)],
         'augment': augment_cases(),
     }

@@ -53,6 +53,7 @@ export interface CrossEntropyCase {
   readonly name: string;
   readonly inputs: { readonly logits: HashSpec };
   readonly labels: readonly number[];
+  readonly attributes: { readonly smoothing: number };
   readonly outputs: {
     readonly losses: GoldenArray;
     readonly loss: number;
@@ -75,6 +76,14 @@ export interface SgdCase {
   readonly attributes: SgdAttributes;
   /** After each step. */
   readonly steps: readonly { readonly w: GoldenArray; readonly v: GoldenArray }[];
+}
+
+/** Gradients of several parameters, bounded by the norm of all together, and each value by itself. */
+export interface ClipCase {
+  readonly name: string;
+  readonly inputs: { readonly g: readonly HashSpec[] };
+  readonly attributes: { readonly maxNorm: number; readonly maxValue: number };
+  readonly outputs: { readonly byNorm: readonly GoldenArray[]; readonly byValue: readonly GoldenArray[] };
 }
 
 export interface AugmentCase {
@@ -144,6 +153,7 @@ export interface OpsGolden {
   readonly softmax: readonly OpCase<'x' | 'dy', 'y' | 'dx'>[];
   readonly crossEntropy: readonly CrossEntropyCase[];
   readonly sgd: readonly SgdCase[];
+  readonly clip: readonly ClipCase[];
   readonly augment: readonly AugmentCase[];
 }
 

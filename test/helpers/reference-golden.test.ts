@@ -109,13 +109,13 @@ describe("reference pooling is torch's", () => {
 });
 
 describe('reference loss, SGD and augmentation', () => {
-  for (const { name, inputs, labels, outputs } of golden.crossEntropy) {
+  for (const { name, inputs, labels, attributes, outputs } of golden.crossEntropy) {
     it(`cross-entropy and rank are torch's: ${name}`, () => {
       const logits = hashNdArray(inputs.logits);
-      const { losses, loss } = reference.crossEntropy(logits, labels);
+      const { losses, loss } = reference.crossEntropy(logits, labels, attributes);
       assertSame(ndArray([labels.length], losses), outputs.losses, 'losses');
       assertClose([loss], [outputs.loss], { rtol: 1e-12, atol: 0, what: 'loss' });
-      assertSame(reference.crossEntropyBackward(logits, labels), outputs.dlogits, 'dlogits');
+      assertSame(reference.crossEntropyBackward(logits, labels, attributes), outputs.dlogits, 'dlogits');
       assert.deepEqual(Array.from(reference.labelRank(logits, labels)), outputs.ranks.data);
     });
   }

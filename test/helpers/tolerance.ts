@@ -32,6 +32,8 @@ const OPS = {
   multiply: float32(1e-6, 0, ROUNDING),
   sum: float32(1e-5, 0, 'a sum of up to 1e6 values in blocks, which must not cancel'),
   sumSquares: float32(1e-5, 0, 'a sum of up to 1e6 positive values in blocks'),
+  clamp: float32(0, 0, EXACT),
+  scaleBy: float32(1e-6, 0, ROUNDING),
 
   conv2dForward: float32(
     1e-4,
@@ -74,6 +76,8 @@ const OPS = {
   topK: float32(0, 0, EXACT),
 
   sgd: float32(1e-5, 1e-6, 'three products and three sums a step; five steps'),
+  average: float32(1e-5, 1e-6, 'a difference, a product and a sum a step; five steps'),
+  clipScale: float32(1e-5, 0, 'a root and a quotient; PyTorch adds 1e-6 to the norm'),
   augment: float32(1e-5, 1e-6, 'a difference of two bytes, which cancels, and a quotient'),
 } satisfies Record<string, Row>;
 

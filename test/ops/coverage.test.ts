@@ -2,6 +2,7 @@
 // Invariant: counts comparisons that were made, not intentions; so the suites that make them are imported first.
 import './activation.test.js';
 import './augment.test.js';
+import './average.test.js';
 import './cast.test.js';
 import './conv2d.test.js';
 import './elementwise.test.js';

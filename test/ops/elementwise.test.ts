@@ -5,12 +5,14 @@ import { ArgumentError } from '../../lib/errors.js';
 import {
   add,
   affine,
+  clamp,
   conv2d,
   fill,
   flatten,
   multiply,
   relu,
   reshape,
+  scaleBy,
   sgdStep,
   sum,
   sumSquares,
@@ -156,6 +158,38 @@ forEachDevice('sum and sumSquares', (on) => {
       }
     });
   }
+});
+
+forEachDevice('clamp and scaleBy', (on) => {
+  for (const shape of SHAPES) {
+    forEachLayout(`of [${shape.join(', ')}] go element by element`, async (layout) => {
+      const x = hash(shape, 81);
+      const { clamped, scaled } = await on.compute(() => ({
+        clamped: clamp(on.tensor(x, layout), { low: -0.5, high: 1 }),
+        scaled: scaleBy(on.tensor(x, layout), on.tensor(ndArray([], [-1.5]))),
+      }));
+      on.expect(
+        'clamp',
+        clamped,
+        map(x, (value) => Math.min(1, Math.max(-0.5, Math.fround(value)))),
+      );
+      on.expect(
+        'scaleBy',
+        scaled,
+        map(x, (value) => -1.5 * value),
+      );
+    });
+  }
+
+  it('clamp keeps NaN and bounds infinities; low may equal high, not exceed it', async () => {
+    const x = ndArray([4], [NaN, Infinity, -Infinity, 0.25]);
+    const { y } = await on.compute(() => ({ y: clamp(on.tensor(x), { low: -1, high: 1 }) }));
+    on.expect('clamp', y, ndArray([4], [NaN, 1, -1, 0.25]));
+    const { one } = await on.compute(() => ({ one: clamp(on.tensor(x), { low: 2, high: 2 }) }));
+    on.expect('clamp', one, ndArray([4], [NaN, 2, 2, 2]));
+    const refused = () => on.device.scope(() => clamp(on.tensor(x), { low: 1, high: -1 }));
+    assert.throws(refused, ArgumentError);
+  });
 });
 
 forEachDevice('reshape and flatten', (on) => {

@@ -145,12 +145,12 @@ forEachDevice("golden pooling is torch's", (on) => {
 });
 
 forEachDevice('golden loss, SGD, augmentation and randomness', (on) => {
-  for (const { name, inputs, labels, outputs } of golden.crossEntropy) {
+  for (const { name, inputs, labels, attributes, outputs } of golden.crossEntropy) {
     it(`cross-entropy and rank are torch's: ${name}`, async () => {
       const actual = await on.compute(() => {
         const logits = on.tensor<readonly [number, number]>(hashNdArray(inputs.logits));
-        const { loss, probabilities } = ops.crossEntropy(logits, on.labels(labels));
-        const dlogits = ops.crossEntropyBackward(probabilities, on.labels(labels));
+        const { loss, probabilities } = ops.crossEntropy(logits, on.labels(labels), attributes);
+        const dlogits = ops.crossEntropyBackward(probabilities, on.labels(labels), attributes);
         return { loss, dlogits, rank: ops.labelRank(logits, on.labels(labels)) };
       });
       on.expect('crossEntropyForward', actual.loss, ndArray([], [outputs.loss]));
@@ -174,6 +174,25 @@ forEachDevice('golden loss, SGD, augmentation and randomness', (on) => {
         });
         on.expect('sgd', actual.w, expected(after.w), `w after step ${last + 1}`);
         on.expect('sgd', actual.v, expected(after.v), `v after step ${last + 1}`);
+      }
+    });
+  }
+
+  for (const { name, inputs, attributes, outputs } of golden.clip) {
+    it(`gradients are clipped as torch does: ${name}`, async () => {
+      const { maxNorm, maxValue } = attributes;
+      for (const i of inputs.g.keys()) {
+        const { byNorm, byValue } = await on.compute(() => {
+          const [first, second] = inputs.g.map((spec) => on.tensor<readonly number[]>(hashNdArray(spec)));
+          const squares = ops.add(ops.sumSquares(first!), ops.sumSquares(second!));
+          const gradient = [first!, second!][i]!;
+          return {
+            byNorm: ops.scaleBy(gradient, ops.clipScale(squares, { maxNorm })),
+            byValue: ops.clamp(gradient, { low: -maxValue, high: maxValue }),
+          };
+        });
+        on.expect('clipScale', byNorm, expected(outputs.byNorm[i]!), 'by norm');
+        on.expect('clamp', byValue, map(expected(outputs.byValue[i]!), Math.fround), 'by value');
       }
     });
   }

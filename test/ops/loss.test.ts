@@ -9,6 +9,8 @@ import {
   softmaxBackward,
   topK,
 } from '../../lib/ops/index.js';
+import { assertClose } from '../helpers/compare.js';
+import { numericGradient } from '../helpers/numeric-gradient.js';
 import { forEachDevice, type TestDevice } from '../helpers/devices.js';
 import * as reference from '../helpers/reference.js';
 import { hashLabels } from '../helpers/hash-values.js';
@@ -76,6 +78,40 @@ forEachDevice('cross-entropy', (on) => {
       on.expect('crossEntropyBackward', dlogits, reference.crossEntropyBackward(logits, labels), 'dlogits');
     });
   }
+
+  it("with smoothed labels is the reference's, and its gradient that of differences", async () => {
+    const logits = hashNdArray({ shape: [5, 4], seed: 90, low: -3, high: 3 });
+    const labels = [3, 0, 1, 1, 2];
+    for (const smoothing of [0.1, 0.9]) {
+      const { loss, dlogits } = await on.compute(() => {
+        const result = crossEntropy(on.tensor<Rows>(logits), on.labels(labels), { smoothing });
+        return {
+          ...result,
+          dlogits: crossEntropyBackward(result.probabilities, on.labels(labels), { smoothing }),
+        };
+      });
+      const expected = reference.crossEntropy(logits, labels, { smoothing });
+      on.expect('crossEntropyForward', loss, ndArray([], [expected.loss]), `loss, ${smoothing}`);
+      const gradient = reference.crossEntropyBackward(logits, labels, { smoothing });
+      on.expect('crossEntropyBackward', dlogits, gradient, `dlogits, ${smoothing}`);
+      const numeric = numericGradient(
+        (z) => reference.crossEntropy(z, labels, { smoothing }).loss,
+        logits,
+        1e-5,
+      );
+      assertClose(gradient.data, numeric, { rtol: 1e-6, atol: 1e-9, what: 'reference gradient' });
+    }
+  });
+
+  it('refuses to smooth labels by less than nothing or by all', () => {
+    for (const smoothing of [-0.1, 1, NaN]) {
+      const call = () =>
+        on.device.scope(() =>
+          crossEntropy(on.tensor<Rows>(LOGITS['equal logits']!), on.labels([0, 1]), { smoothing }),
+        );
+      assert.throws(call, /smoothing must be at least 0 and below 1/);
+    }
+  });
 
   it('of a NaN is NaN', async () => {
     const { loss } = await on.compute(() =>

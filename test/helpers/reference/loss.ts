@@ -44,23 +44,43 @@ export function softmaxBackward(y: NdArray, dy: NdArray): NdArray {
   return dx;
 }
 
+/** target[k] = (1 - smoothing) [k = label] + smoothing / K (Szegedy et al. 2016, section 7). */
+function target(label: number, classes: number, smoothing: number): Float64Array {
+  return Float64Array.from(
+    { length: classes },
+    (_, k) => (k === label ? 1 - smoothing : 0) + smoothing / classes,
+  );
+}
+
 /**
- * losses[n] = log sum_k exp(z[n, k]) - z[n, label[n]], in nats; loss = their mean.
+ * losses[n] = log sum_k exp(z[n, k]) - sum_k target[n, k] z[n, k], in nats; loss = their mean.
  * logits: [N, K], labels: [N].
  */
 export function crossEntropy(
   logits: NdArray,
   labels: ArrayLike<number>,
+  { smoothing = 0 }: { readonly smoothing?: number } = {},
 ): { losses: Float64Array; loss: number } {
-  const losses = Float64Array.from(rows(logits), (row, n) => logSumExp(row) - row[labels[n]!]!);
+  const losses = Float64Array.from(rows(logits), (row, n) => {
+    const weights = target(labels[n]!, row.length, smoothing);
+    return logSumExp(row) - row.reduce((sum, z, k) => (weights[k] === 0 ? sum : sum + weights[k]! * z), 0);
+  });
   return { losses, loss: losses.reduce((a, b) => a + b, 0) / losses.length };
 }
 
-/** The gradient of the mean loss: dz[n, k] = (softmax(z)[n, k] - [k = label[n]]) / N. */
-export function crossEntropyBackward(logits: NdArray, labels: ArrayLike<number>): NdArray {
+/** The gradient of the mean loss: dz[n, k] = (softmax(z)[n, k] - target[n, k]) / N. */
+export function crossEntropyBackward(
+  logits: NdArray,
+  labels: ArrayLike<number>,
+  { smoothing = 0 }: { readonly smoothing?: number } = {},
+): NdArray {
   const [n, classes] = dims2(logits.shape);
   const dlogits = softmax(logits);
-  for (let row = 0; row < n; row++) dlogits.data[row * classes + labels[row]!]! -= 1;
+  for (let row = 0; row < n; row++) {
+    target(labels[row]!, classes, smoothing).forEach(
+      (value, k) => (dlogits.data[row * classes + k]! -= value),
+    );
+  }
   return { shape: dlogits.shape, data: dlogits.data.map((value) => value / n) };
 }
 
