@@ -22,7 +22,7 @@ export interface Positional<T> {
   /** What --help calls it. */
   readonly name: string;
   readonly help: string;
-  /** Whether it takes all arguments that are left, at least one. Only the last one may. */
+  /** Whether it takes all arguments that the others leave, at least one. One of a command may. */
   readonly many: boolean;
   /** Never set; carries the type. */
   readonly type?: T;
@@ -145,14 +145,19 @@ function readPositionals(found: readonly string[], declared: Positionals): Recor
     const [, { name, help }] = missing;
     throw new UsageError(`${name} is missing: ${help}`);
   }
-  const takesAll = entries.at(-1)?.[1].many === true;
+  const many = entries.findIndex(([, positional]) => positional.many);
   const extra = found[entries.length];
-  if (extra !== undefined && !takesAll) {
+  if (extra !== undefined && many < 0) {
     const most =
       entries.length === 0 ? 'no arguments are' : `only ${entries.map(([, { name }]) => name).join(' ')} is`;
     throw new UsageError(`unexpected argument '${extra}': ${most} expected`);
   }
-  return Object.fromEntries(entries.map(([key, { many }], i) => [key, many ? found.slice(i) : found[i]]));
+  const left = found.length - entries.length;
+  const valueAt = (i: number): unknown => {
+    if (i === many) return found.slice(i, i + left + 1);
+    return found[many >= 0 && i > many ? i + left : i];
+  };
+  return Object.fromEntries(entries.map(([key], i) => [key, valueAt(i)]));
 }
 
 function unknownOption(rawName: string, names: readonly string[]): UsageError {

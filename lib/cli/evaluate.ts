@@ -1,30 +1,35 @@
-// `alexnet evaluate`: loss and accuracies of trained weights over a folder of pictures.
+// `alexnet evaluate`: loss, accuracies and confusions of trained weights over a folder of pictures.
 // Invariant: says which pictures it took; pictures that could not be read are named and not counted.
 
+import { writeFile } from 'node:fs/promises';
 import {
   DEFAULT_SIDE,
-  evaluate as evaluateModel,
+  evaluate as evaluateModels,
+  FileWriteError,
   findWeights,
   formatCount,
   formatPercent,
   loadModel,
   openDevice,
-  type EvaluatedBatch,
-  type EvaluationViews,
+  type ClassMetrics,
+  type Device,
+  type Evaluation,
   type ImageDataset,
-  type Metrics,
   type Model,
 } from '../index.js';
-import { flag, option, positional, type Values } from './args.js';
+import { option, flag, positional, remaining, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { device, seed, strict, threads, workers } from './options.js';
 import { counted, LiveLine, note, print, printJson } from './output.js';
 import { evaluationPictures, holdOutOption, openPictures, SPLITS } from './pictures.js';
-import { integer, oneOf } from './values.js';
+import { integer, oneOf, text } from './values.js';
 
 const positionals = {
-  run: positional('RUN', 'folder of a training (its best weights are taken), or a .safetensors file'),
+  runs: remaining(
+    'RUN',
+    'folder of a training (its best weights are taken), or a .safetensors file; the predictions of several are averaged',
+  ),
   dir: positional('DIR', 'folder of pictures or store, as for train; also one split of a folder'),
 };
 
@@ -37,9 +42,23 @@ const options = {
   holdOut: holdOutOption,
   seed: { ...seed, help: 'of the training, for the pictures that it held out (default 0)' },
   batchSize: option({ value: 'N', parse: integer({ from: 1 }), absent: 128, help: 'pictures at a time' }),
-  tenView: flag(
-    'average the predictions of ten crops: corners and centre, mirrored too; takes ten times as long',
-  ),
+  views: option({
+    value: 'N',
+    parse: oneOf([1, 10]),
+    absent: 1,
+    help: '1: the centre; 10: average corners and centre, mirrored too; takes ten times as long',
+  }),
+  mistakes: option({
+    value: 'N',
+    parse: integer({ from: 0, to: 10_000 }),
+    absent: 5,
+    help: 'how many of the surest mistakes are listed',
+  }),
+  confusion: option({
+    value: 'FILE',
+    parse: text,
+    help: 'write the confusion matrix as CSV, a row a class',
+  }),
   strict,
   device,
   threads,
@@ -47,9 +66,11 @@ const options = {
   json: flag('the result as one JSON object'),
 };
 
+type Arguments = Values<typeof positionals, typeof options>;
+
 export const evaluate = command({
   name: 'evaluate',
-  summary: 'Loss and accuracies of trained weights over a folder of pictures.',
+  summary: 'Loss, accuracies and confusions of trained weights over a folder of pictures.',
   positionals,
   options,
   details: [
@@ -58,107 +79,129 @@ export const evaluate = command({
   ],
   examples: [
     'alexnet evaluate run flowers',
+    'alexnet evaluate run-1 run-2 run-3 run-4 run-5 flowers --views 10',
     'alexnet evaluate run/last.safetensors flowers --split val --json',
   ],
   run: runEvaluation,
 });
 
-/** How many pictures of a class there were, and how many were recognised. */
-interface ClassResult {
-  readonly className: string;
-  images: number;
-  top1: number;
-}
-
-async function runEvaluation(args: Values<typeof positionals, typeof options>): Promise<ExitCode> {
-  const weights = await findWeights(args.run);
+async function runEvaluation(args: Arguments): Promise<ExitCode> {
+  const weights: string[] = [];
+  for (const run of args.runs) weights.push(await findWeights(run));
   const { files, what } = await evaluationPictures(args);
   using opened = openDevice(args.device, defined({ threads: args.threads }));
-  using model = await loadModel(weights, { device: opened });
-  const side = model.preprocessing?.options.side ?? DEFAULT_SIDE;
-  const dataset = openPictures(files, {
-    side,
-    // Every picture is read once.
-    files: { side, strict: args.strict, cacheBytes: 0, ...defined({ workers: args.workers }) },
-  });
+  const models: Model[] = [];
+  let dataset: ImageDataset | undefined;
   try {
-    const classes = files.classNames.map((className) => ({ className, images: 0, top1: 0 }));
-    const metrics = await measure(model, {
-      dataset,
-      classes,
-      batchSize: args.batchSize,
-      views: args.tenView ? 'ten' : 'centre',
+    await loadInto(models, { weights, device: opened });
+    const side = models[0]?.preprocessing?.options.side ?? DEFAULT_SIDE;
+    dataset = openPictures(files, {
+      side,
+      // Every picture is read once.
+      files: { side, strict: args.strict, cacheBytes: 0, ...defined({ workers: args.workers }) },
     });
+    const evaluation = await measure(models, dataset, args);
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
-    if (args.json) printJson(asObject({ weights, what, metrics, classes, skipped: dataset.failures }));
-    else printText({ weights, what, metrics, classes });
+    if (args.confusion !== undefined) await writeCsv(args.confusion, evaluation);
+    if (args.json) printJson(asObject({ weights, what, evaluation }, dataset));
+    else printText({ weights, what, evaluation });
     return 0;
   } finally {
-    await dataset.close();
+    for (const model of models) model.dispose();
+    await dataset?.close();
   }
 }
 
-interface Measurement {
-  readonly dataset: ImageDataset;
-  /** Counted into. */
-  readonly classes: readonly ClassResult[];
-  readonly batchSize: number;
-  readonly views: EvaluationViews;
+/** Fills `models`, so that those that were loaded can be released when one cannot. */
+async function loadInto(
+  models: Model[],
+  { weights, device }: { readonly weights: readonly string[]; readonly device: Device },
+): Promise<void> {
+  for (const file of weights) models.push(await loadModel(file, { device }));
 }
 
-async function measure(model: Model, { dataset, classes, ...how }: Measurement): Promise<Metrics> {
+async function measure(
+  models: readonly Model[],
+  dataset: ImageDataset,
+  { batchSize, views, mistakes }: Arguments,
+): Promise<Evaluation> {
   using line = new LiveLine();
-  return await evaluateModel(model, dataset, {
-    ...how,
-    onBatch: (batch) => count(classes, batch),
+  return await evaluateModels(models, dataset, {
+    batchSize,
+    mistakes,
+    views: views === 10 ? 'ten' : 'centre',
     onProgress: ({ imagesDone, images }) =>
       line.show(`evaluated ${formatCount(imagesDone)} of ${formatCount(images)} pictures`),
   });
 }
 
-function count(classes: readonly ClassResult[], { labels, ranks }: EvaluatedBatch): void {
-  labels.forEach((label, i) => {
-    const result = classes[label]!;
-    result.images += 1;
-    if (ranks[i] === 0) result.top1 += 1;
-  });
+async function writeCsv(file: string, { confusion }: Evaluation): Promise<void> {
+  try {
+    await writeFile(file, confusion.toCsv());
+  } catch (cause) {
+    throw new FileWriteError(file, `it cannot be written: ${(cause as Error).message}`, { cause });
+  }
 }
 
 interface Result {
-  readonly weights: string;
+  readonly weights: readonly string[];
   readonly what: string;
-  readonly metrics: Metrics;
-  readonly classes: readonly ClassResult[];
+  readonly evaluation: Evaluation;
 }
 
-function asObject({
-  weights,
-  what,
-  metrics,
-  classes,
-  skipped,
-}: Result & { skipped: readonly unknown[] }): unknown {
-  const perClass = classes.map(({ className, images, top1 }) => ({ className, images, top1: top1 / images }));
-  return { weights, pictures: what, ...metrics, classes: perClass, skipped };
+function asObject({ weights, what, evaluation }: Result, { failures }: ImageDataset): unknown {
+  const { confusion, mistakes, ...metrics } = evaluation;
+  const { classes, macro } = confusion;
+  const { entries } = confusion.toJSON();
+  return {
+    ...{ weights, pictures: what, ...metrics },
+    ...{ macro, classes, confusion: entries, mistakes, skipped: failures },
+  };
 }
 
 /** More classes than this are not listed in full. */
 const MOST_CLASSES = 20;
 const WORST_CLASSES = 10;
+const CONFUSED_PAIRS = 5;
 
-function printText({ weights, what, metrics, classes }: Result): void {
-  print(`${weights} on ${counted(formatCount(metrics.images), 'picture')}: ${what}`);
-  print(`loss   ${metrics.loss.toFixed(4)}`);
-  print(`top-1  ${formatPercent(metrics.top1)}`);
-  print(`top-5  ${formatPercent(metrics.top5)}`);
-  const seen = classes.filter(({ images }) => images > 0);
+function printText({ weights, what, evaluation }: Result): void {
+  const { confusion, images, loss, mistakes, top1, top5 } = evaluation;
+  const { precision, recall, f1 } = confusion.macro;
+  const whose = weights.length === 1 ? weights[0] : `the average of ${weights.join(', ')}`;
+  print(`${whose} on ${counted(formatCount(images), 'picture')}: ${what}`);
+  print(`loss   ${loss.toFixed(4)}`);
+  print(`top-1  ${formatPercent(top1)}`);
+  print(`top-5  ${formatPercent(top5)}`);
+  print(
+    `mean over classes: precision ${formatPercent(precision)}, recall ${formatPercent(recall)}, F1 ${formatPercent(f1)}`,
+  );
+  printClasses(confusion.classes.filter((one) => one.images > 0));
+  const pairs = confusion.confusedPairs(CONFUSED_PAIRS);
+  if (pairs.length > 0) print('most confused classes:');
+  for (const pair of pairs) {
+    const share = `${formatCount(pair.images)} pictures, ${formatPercent(pair.share)}`;
+    print(`  ${pair.className} taken for ${pair.takenFor}  (${share})`);
+  }
+  if (mistakes.length > 0) print('most certain mistakes:');
+  for (const { picture, className, takenFor, probability, labelProbability } of mistakes) {
+    print(
+      `  ${picture}: ${takenFor} ${formatPercent(probability)}, ${className} ${formatPercent(labelProbability)}`,
+    );
+  }
+}
+
+function printClasses(seen: readonly ClassMetrics[]): void {
   const all = seen.length <= MOST_CLASSES;
-  const worst = [...seen].sort((a, b) => a.top1 / a.images - b.top1 / b.images).slice(0, WORST_CLASSES);
+  const worst = [...seen].sort((a, b) => a.f1 - b.f1).slice(0, WORST_CLASSES);
   const listed = all ? seen : worst;
-  print(all ? 'top-1 of each class:' : `top-1 of the ${WORST_CLASSES} worst classes (--json has all):`);
+  print(all ? 'classes:' : `the ${WORST_CLASSES} worst classes (--json has all):`);
   const width = Math.max(...listed.map(({ className }) => className.length));
-  for (const { className, images, top1 } of listed) {
-    const share = formatPercent(top1 / images).padStart(7);
-    print(`  ${className.padEnd(width)}  ${share}  (${formatCount(top1)} of ${formatCount(images)})`);
+  for (const { className, images, correct, precision, recall, f1 } of listed) {
+    const columns = Object.entries({ precision, recall, F1: f1 }).map(
+      ([name, value]) => `${name} ${formatPercent(value).padStart(7)}`,
+    );
+    print(
+      `  ${className.padEnd(width)}  ${columns.join('  ')}  (${formatCount(correct)} of ${formatCount(images)})`,
+    );
   }
 }

@@ -1,17 +1,27 @@
-// Loss and accuracies of a model over a dataset.
-// Invariant: centre crops or the ten views, no dropout, every picture once; the model is not changed.
-import { DataError, ArgumentError } from '../errors.js';
-import { centreCrop, loadBatches, tenCrop, type ImageBatch, type ImageDataset } from '../data/index.js';
+// Loss, accuracies and confusions of one model, or of several whose predictions are averaged, over a dataset.
+// Invariant: centre crops or the ten views, no dropout, every picture once; the models are not changed.
+import { ArgumentError, DataError, TrainingError } from '../errors.js';
+import {
+  centreCrop,
+  loadBatches,
+  planAugmentation,
+  tenCrop,
+  type Augmentation,
+  type ImageBatch,
+  type ImageDataset,
+} from '../data/index.js';
 import { CrossEntropyLoss, type Loss } from '../layers/index.js';
 import type { Model } from '../models/index.js';
+import { ConfusionMatrix } from './confusion.js';
 import type { Metrics } from './events.js';
 import { MetricsMeter } from './metrics.js';
-import { submitEvaluation, type PendingBatch, type StepParts } from './step.js';
-import { submitAveraged } from './views.js';
+import { MistakeList, type Mistake } from './mistakes.js';
+import { readEvaluation, submitEvaluation, type EvaluatedBatch, type PendingOutputs } from './predictions.js';
+import { ranksBelow, type StepParts } from './step.js';
 
 export type EvaluationViews = 'centre' | 'ten';
 
-export interface EvaluateOptions {
+export interface PredictionOptions {
   /** Default 128. */
   readonly batchSize?: number;
   /**
@@ -20,110 +30,189 @@ export interface EvaluateOptions {
    * section 4.1). Takes ten times as long; the batches' memory stays the same.
    */
   readonly views?: EvaluationViews;
-  /** Default: cross-entropy. It must be that for ten views. */
+  /** Default: cross-entropy. It must be that for ten views and for several models. */
   readonly loss?: Loss;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (progress: { readonly imagesDone: number; readonly images: number }) => void;
-  /** Told of every picture of a batch, for accuracies of classes and the like. */
-  readonly onBatch?: (batch: EvaluatedBatch) => void;
 }
 
-/** What became of each picture of a batch. */
-export interface EvaluatedBatch {
-  /** [n], indices into the dataset. */
-  readonly indices: Int32Array;
-  /** [n], class indices. */
-  readonly labels: Int32Array;
-  /** [n], how many classes scored higher than the picture's own; 0: it was recognised. */
-  readonly ranks: Int32Array;
+export interface EvaluateOptions extends PredictionOptions {
+  /** How many of the surest mistakes are kept. Default 20. */
+  readonly mistakes?: number;
+  readonly onProgress?: (progress: { readonly imagesDone: number; readonly images: number }) => void;
+}
+
+/** What an evaluation found. As JSON it is plain data. */
+export interface Evaluation extends Metrics {
+  readonly confusion: ConfusionMatrix;
+  /** Pictures that were taken for another class, the one with the highest probability first. */
+  readonly mistakes: readonly Mistake[];
 }
 
 /**
- * @throws DataError if the dataset's classes are not the model's
+ * @param models  one, or several whose softmax outputs are averaged, as the paper's five CNNs; they may have different
+ *                inputs and lie on different devices, but must know the same classes and pictures of the same side
+ * @throws DataError if the dataset's classes are not the models', or no picture can be read
+ * @throws TrainingError [ERR_NON_FINITE] if an output is not a number
  * @throws AbortedError
  */
 export async function evaluate(
-  model: Model,
+  models: Model | readonly Model[],
   dataset: ImageDataset,
   options: EvaluateOptions = {},
-): Promise<Metrics> {
-  checkClasses(model, dataset);
-  checkViews(options);
-  const parts = {
-    model,
-    preprocessing: preprocessingFor(model, dataset),
-    loss: options.loss ?? new CrossEntropyLoss(),
-  };
+): Promise<Evaluation> {
+  const { mistakes: most = 20, onProgress } = options;
   const meter = new MetricsMeter();
-  let imagesDone = 0;
-  for await (const { result, batch } of results(parts, dataset, options)) {
-    meter.add(result);
-    options.onBatch?.({ indices: batch.indices, labels: batch.labels, ranks: result.ranks });
-    imagesDone += result.images;
-    options.onProgress?.({ imagesDone, images: dataset.length });
+  const confusion = new ConfusionMatrix(dataset.classNames);
+  const mistakes = new MistakeList(most);
+  for await (const batch of predictDataset(models, dataset, options)) {
+    const { labels, ranks, loss } = batch;
+    meter.add({ images: labels.length, loss, top1: ranksBelow(1, ranks), top5: ranksBelow(5, ranks) });
+    for (const [n, label] of labels.entries()) confusion.add(label, batch.predicted[n]!);
+    addMistakes(mistakes, batch);
+    onProgress?.({ imagesDone: meter.value.images, images: dataset.length });
   }
-  if (imagesDone === 0) {
+  if (confusion.total === 0) {
     const [failure] = dataset.failures;
     throw new DataError(
       `None of ${dataset.length} pictures could be read${failure ? `; the first: ${failure.path}: ${failure.reason}` : ''}.`,
     );
   }
-  return meter.value;
+  return { ...meter.value, confusion, mistakes: mistakes.describe(dataset) };
 }
 
-/** One batch is submitted ahead of the one that is waited for, so that the device never idles. */
-async function* results(parts: StepParts, dataset: ImageDataset, options: EvaluateOptions) {
-  const { crop: size } = parts.preprocessing.options;
-  const { batchSize: inputs = 128, signal, views = 'centre' } = options;
-  const augmentation = [views === 'ten' ? tenCrop({ size }) : centreCrop({ size })];
-  const batchSize = views === 'ten' ? Math.max(1, Math.floor(inputs / 10)) : inputs;
-  const submit = views === 'ten' ? submitAveraged : submitEvaluation;
-  let ahead: { readonly pending: PendingBatch; readonly batch: ImageBatch } | undefined;
-  for await (const batch of loadBatches(dataset, { batchSize, seed: 0, epoch: 0, augmentation, signal })) {
-    const next = { pending: submit(parts, batch), batch };
-    if (ahead) yield { result: await ahead.pending.read(), batch: ahead.batch };
-    ahead = next;
+function addMistakes(mistakes: MistakeList, batch: EvaluatedBatch): void {
+  const { indices, labels, predicted, probabilities } = batch;
+  const classes = probabilities.length / labels.length;
+  for (const [n, label] of labels.entries()) {
+    const other = predicted[n]!;
+    if (other === label) continue;
+    const probabilityOf = (c: number) => probabilities[n * classes + c]!;
+    mistakes.add({
+      index: indices[n]!,
+      ...{ label, predicted: other },
+      probability: probabilityOf(other),
+      labelProbability: probabilityOf(label),
+    });
   }
-  if (ahead) yield { result: await ahead.pending.read(), batch: ahead.batch };
 }
 
-function checkViews({ views = 'centre', loss }: EvaluateOptions): void {
+/**
+ * The predictions for every picture of a dataset, batch by batch; nothing but two batches is kept in memory.
+ * One batch is submitted ahead of the one that is waited for, so that the devices never idle.
+ * @throws the same as {@link evaluate}, at the first batch
+ */
+export async function* predictDataset(
+  models: Model | readonly Model[],
+  dataset: ImageDataset,
+  options: PredictionOptions = {},
+): AsyncGenerator<EvaluatedBatch, void> {
+  const judges = judgesOf(models, dataset, options);
+  const { augmentation, preprocessing } = judges[0]!;
+  const { batchSize: inputs = 128, signal, views = 'centre' } = options;
+  const batchSize = views === 'ten' ? Math.max(1, Math.floor(inputs / 10)) : inputs;
+  let ahead: { readonly pending: readonly PendingOutputs[]; readonly batch: ImageBatch } | undefined;
+  const read = async ({ pending, batch }: NonNullable<typeof ahead>) =>
+    checkFinite(await readEvaluation(pending, batch), { judges, dataset });
+  try {
+    for await (const batch of loadBatches(dataset, { batchSize, seed: 0, epoch: 0, augmentation, signal })) {
+      const submit = (judge: Judge) =>
+        submitEvaluation(judge, seenBy(judge, batch, preprocessing.options.crop));
+      const next = { pending: judges.map(submit), batch };
+      const last = ahead;
+      ahead = next;
+      if (last) yield await read(last);
+    }
+    if (ahead) yield await read(ahead);
+  } finally {
+    for (const outputs of ahead?.pending ?? []) outputs[Symbol.dispose]();
+  }
+}
+
+/** A model that is asked, and the views that it is shown. */
+interface Judge extends StepParts {
+  readonly augmentation: Augmentation;
+}
+
+function judgesOf(
+  models: Model | readonly Model[],
+  dataset: ImageDataset,
+  { loss = new CrossEntropyLoss(), views = 'centre' }: PredictionOptions,
+): Judge[] {
+  const all = Array.isArray(models) ? (models as readonly Model[]) : [models as Model];
+  if (all.length === 0) throw new ArgumentError('evaluate: there is no model; give at least one.');
   if (views !== 'centre' && views !== 'ten') {
     throw new ArgumentError(`evaluate: views is '${String(views)}', expected 'centre' or 'ten'.`);
   }
-  if (views === 'ten' && loss && !(loss instanceof CrossEntropyLoss)) {
+  if ((views === 'ten' || all.length > 1) && !(loss instanceof CrossEntropyLoss)) {
     throw new ArgumentError(
-      "evaluate: views 'ten' averages probabilities, for which only the cross-entropy is defined; leave loss out.",
+      'evaluate: ten views and several models have their probabilities averaged, for which only the cross-entropy ' +
+        'is defined; leave loss out.',
     );
   }
+  return all.map((model, i) => {
+    const name = all.length === 1 ? 'The model' : `Model ${i + 1} of ${all.length}`;
+    checkClasses(model, dataset, name);
+    const preprocessing = preprocessingFor(model, dataset, name);
+    const { crop: size } = preprocessing.options;
+    const augmentation = [views === 'ten' ? tenCrop({ size }) : centreCrop({ size })];
+    return { model, preprocessing, loss, augmentation };
+  });
 }
 
-/** @throws DataError if the dataset's classes are not the model's, in number and name */
-export function checkClasses(model: Model, dataset: ImageDataset): void {
+/** The batch as one of the models sees it: it was planned for inputs of `planned` pixels. */
+function seenBy({ augmentation, preprocessing }: Judge, batch: ImageBatch, planned: number): ImageBatch {
+  if (preprocessing.options.crop === planned) return batch;
+  const { side } = batch;
+  const records = Array.from(batch.indices, (index) =>
+    planAugmentation(augmentation, { seed: 0, epoch: 0, index, side }),
+  );
+  return { ...batch, records: Float32Array.from(records.flatMap((record) => [...record])) };
+}
+
+/** @throws TrainingError if a picture's outputs are not numbers */
+function checkFinite(
+  batch: EvaluatedBatch,
+  { judges, dataset }: { readonly judges: readonly Judge[]; readonly dataset: ImageDataset },
+): EvaluatedBatch {
+  const classes = dataset.classNames.length;
+  const n = batch.ranks.indexOf(classes);
+  if (n < 0) return batch;
+  throw new TrainingError(
+    'ERR_NON_FINITE',
+    `The outputs for ${dataset.nameOf(batch.indices[n]!)} are not numbers: weights of the ` +
+      `${judges.length === 1 ? 'model' : 'models'} are NaN or infinite. Take weights that were saved earlier.`,
+  );
+}
+
+/**
+ * @param name  of the model, for the message
+ * @throws DataError if the dataset's classes are not the model's, in number and name
+ */
+export function checkClasses(model: Model, dataset: ImageDataset, name = 'The model'): void {
   const { classNames } = dataset;
   if (classNames.length !== model.classes) {
     throw new DataError(
-      `The model has ${model.classes} classes, the pictures ${classNames.length} (${preview(classNames)}).`,
+      `${name} has ${model.classes} classes, the pictures ${classNames.length} (${preview(classNames)}).`,
     );
   }
-  const unlike = classNames.findIndex((name, i) => name !== model.classNames[i]);
+  const unlike = classNames.findIndex((className, i) => className !== model.classNames[i]);
   if (unlike >= 0) {
     throw new DataError(
-      `Class ${unlike} of the model is '${model.classNames[unlike]}', of the pictures '${classNames[unlike]}': ` +
+      `${name}: class ${unlike} is '${model.classNames[unlike]}', of the pictures '${classNames[unlike]}': ` +
         'they must be the same classes in the same order.',
     );
   }
 }
 
 /** @throws ArgumentError if the model was made for pictures of another stored size, or for none */
-export function preprocessingFor(model: Model, dataset: ImageDataset) {
+export function preprocessingFor(model: Model, dataset: ImageDataset, name = 'The model') {
   const { preprocessing } = model;
   if (!preprocessing) {
-    throw new ArgumentError('The model has no preprocessing: train it first, or set model.preprocessing.');
+    throw new ArgumentError(`${name} has no preprocessing: train it first, or set model.preprocessing.`);
   }
   if (preprocessing.options.side !== dataset.side) {
     throw new ArgumentError(
-      `The model was made for pictures of ${preprocessing.options.side} pixels, the dataset holds ${dataset.side}: ` +
+      `${name} was made for pictures of ${preprocessing.options.side} pixels, the dataset holds ${dataset.side}: ` +
         `open it with side: ${preprocessing.options.side}.`,
     );
   }

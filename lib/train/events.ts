@@ -1,6 +1,7 @@
 // What training reports, as plain data: the same events feed progress bars, logs and the user's own loop.
-// Invariant: events hold numbers and strings only, never tensors, so they can be kept, sent and serialised.
+// Invariant: events hold no tensors, and are plain data as JSON, so they can be kept, sent and serialised.
 import type { MemoryStatistics } from '../tensor/device.js';
+import type { Evaluation } from './evaluate.js';
 
 /** After every optimiser step. */
 export interface StepEvent {
@@ -51,6 +52,14 @@ export interface ValidationProgressEvent {
   readonly epochs: number;
   readonly imagesDone: number;
   readonly images: number;
+}
+
+/** The validation set was evaluated; the epoch's own event follows. */
+export interface ValidationEvent {
+  readonly type: 'validation';
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly evaluation: Evaluation;
 }
 
 /** Mean loss and accuracies over a set of pictures. */
@@ -118,6 +127,7 @@ export type TrainingEvent =
   | PreparingEvent
   | StepEvent
   | ValidationProgressEvent
+  | ValidationEvent
   | EpochEvent
   | LearningRateEvent
   | SavedEvent

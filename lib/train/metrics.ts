@@ -3,13 +3,18 @@
 import type { Metrics } from './events.js';
 import type { BatchResult } from './step.js';
 
+/** Loss and accuracies alone. */
+export function metricsOf({ images, loss, top1, top5 }: Metrics): Metrics {
+  return { images, loss, top1, top5 };
+}
+
 export class MetricsMeter {
   #images = 0;
   #loss = 0;
   #top1 = 0;
   #top5 = 0;
 
-  add({ images, loss, top1, top5 }: BatchResult): void {
+  add({ images, loss, top1, top5 }: Omit<BatchResult, 'ranks'>): void {
     this.#images += images;
     this.#loss += loss * images;
     this.#top1 += top1;

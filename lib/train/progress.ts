@@ -114,6 +114,8 @@ class Display implements Progress {
         return this.#showState(event.type, () => preparingParts(event));
       case 'validation-progress':
         return this.#showState(event.type, () => validationParts(event));
+      case 'validation':
+        return;
       case 'epoch':
         return this.#print(epochLine(event, this.#style));
       case 'learning-rate':

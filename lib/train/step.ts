@@ -24,17 +24,11 @@ export class PendingBatch implements Disposable {
   readonly images: number;
   readonly #loss: Tensor<'float32'>;
   readonly #ranks: Tensor<'int32'>;
-  readonly #lossOf: (values: Float32Array) => number;
 
-  /** Owns both tensors. `lossOf` makes the loss of the first one's values; by default it is the only one. */
-  constructor(
-    loss: Tensor<'float32'>,
-    ranks: Tensor<'int32'>,
-    lossOf: (values: Float32Array) => number = ([value = NaN]) => value,
-  ) {
+  /** Owns both tensors. */
+  constructor(loss: Tensor<'float32'>, ranks: Tensor<'int32'>) {
     this.#loss = loss;
     this.#ranks = ranks;
-    this.#lossOf = lossOf;
     this.images = ranks.size;
   }
 
@@ -42,16 +36,19 @@ export class PendingBatch implements Disposable {
   async read(): Promise<BatchResult> {
     using lossTensor = this.#loss;
     using rankTensor = this.#ranks;
-    const [values, ranks] = await Promise.all([lossTensor.data(), rankTensor.data()]);
-    const loss = this.#lossOf(values);
-    const within = (k: number) => ranks.reduce((count, rank) => count + (rank < k ? 1 : 0), 0);
-    return { images: this.images, loss, top1: within(1), top5: within(5), ranks };
+    const [loss, ranks] = await Promise.all([lossTensor.item(), rankTensor.data()]);
+    return { images: this.images, loss, top1: ranksBelow(1, ranks), top5: ranksBelow(5, ranks), ranks };
   }
 
   [Symbol.dispose](): void {
     this.#loss.dispose();
     this.#ranks.dispose();
   }
+}
+
+/** How many pictures have their class among the k highest. */
+export function ranksBelow(k: number, ranks: Int32Array): number {
+  return ranks.reduce((count, rank) => count + (rank < k ? 1 : 0), 0);
 }
 
 /** What a step works on. */
@@ -80,17 +77,5 @@ export function submitTrainingStep(
   network.backward(gradient, saved, { inputGradient: false });
   parts.beforeUpdate?.();
   optimizer.step();
-  return new PendingBatch(value, labelRank(logits, labels));
-}
-
-/** Submits a batch without learning from it. */
-export function submitEvaluation(parts: StepParts, batch: ImageBatch): PendingBatch {
-  const { model, preprocessing, loss } = parts;
-  const { device } = model;
-  using labels = device.tensor(batch.labels, { shape: [batch.size] });
-  using x = preprocessing.apply(device, batch);
-  using logits = model.forward(x);
-  const { loss: value, saved } = loss.forward(logits, labels);
-  saved[Symbol.dispose]();
   return new PendingBatch(value, labelRank(logits, labels));
 }

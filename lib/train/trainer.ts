@@ -15,11 +15,17 @@ import {
 } from '../data/index.js';
 import { CrossEntropyLoss, type Loss } from '../layers/index.js';
 import { Preprocessing, type Model } from '../models/index.js';
-import { ReduceOnPlateau, SGD, type PlateauOptions } from '../optim/index.js';
-import { checkClasses, evaluate, preprocessingFor } from './evaluate.js';
+import {
+  MultiStep,
+  ReduceOnPlateau,
+  SGD,
+  type MultiStepOptions,
+  type PlateauOptions,
+} from '../optim/index.js';
+import { checkClasses, evaluate, preprocessingFor, type Evaluation } from './evaluate.js';
 import type { DoneEvent, EpochEvent, Metrics, StepEvent, TrainingEvent } from './events.js';
 import { checkFinite, DeadStartGuard } from './guards.js';
-import { MetricsMeter, PaceMeter } from './metrics.js';
+import { MetricsMeter, metricsOf, PaceMeter } from './metrics.js';
 import { RunFolder } from './run-folder.js';
 import { submitTrainingStep, type PendingBatch } from './step.js';
 
@@ -36,6 +42,8 @@ export interface TrainerOptions {
   readonly weightDecay?: number;
   /** When the learning rate falls; null: never. Default: by 10 on a plateau of the validation error, three times. */
   readonly plateau?: PlateauOptions | null;
+  /** The learning rate falls after given epochs instead: `{ milestones: [120, 130] }`. Not with `plateau`. */
+  readonly schedule?: MultiStepOptions;
   /** Decides order, crops, mirroring and dropout. Default 0. */
   readonly seed?: number;
   /**
@@ -76,6 +84,9 @@ export class Trainer {
       if (!Number.isInteger(value) || value < 1) {
         throw new ArgumentError(`Trainer: ${name} must be a positive integer, got ${value}.`);
       }
+    }
+    if (options.schedule && options.plateau) {
+      throw new ArgumentError('Trainer: schedule and plateau exclude each other: give one of them.');
     }
     checkTrainingAugmentation(model, options);
     this.model = model;
@@ -129,7 +140,7 @@ class TrainingRun {
   readonly #seed: number;
   readonly #loss: Loss;
   readonly #optimizer: SGD;
-  readonly #plateau: ReduceOnPlateau | null;
+  readonly #schedule: ReduceOnPlateau | MultiStep | null;
   readonly #guard: DeadStartGuard;
   readonly #folder: RunFolder | undefined;
   readonly #pace = new PaceMeter();
@@ -158,7 +169,7 @@ class TrainingRun {
       weightDecay: options.weightDecay ?? recipe?.weightDecay ?? 5e-4,
       momentumForm: recipe?.momentumForm ?? 'paper',
     });
-    this.#plateau = options.plateau === null ? null : new ReduceOnPlateau(options.plateau);
+    this.#schedule = scheduleOf(options);
     this.#guard = new DeadStartGuard(model.network.parameters, {
       classes: model.classes,
       giveUpAfterSteps: options.deadStartSteps ?? 2000,
@@ -379,7 +390,7 @@ class TrainingRun {
     const { validation } = this.#data;
     if (!validation) return undefined;
     const began = performance.now();
-    const metrics = yield* reporting<TrainingEvent, Metrics>((report) =>
+    const evaluation = yield* reporting<TrainingEvent, Evaluation>((report) =>
       evaluate(this.#model, validation, {
         batchSize: this.#batchSize,
         loss: this.#loss,
@@ -389,7 +400,8 @@ class TrainingRun {
       }),
     );
     this.#validationMs = performance.now() - began;
-    return metrics;
+    yield { type: 'validation', epoch, epochs: this.#epochs, evaluation };
+    return metricsOf(evaluation);
   }
 
   async *#save(
@@ -404,13 +416,17 @@ class TrainingRun {
   }
 
   *#adjustLearningRate(epoch: number, error: number): Generator<TrainingEvent> {
-    const factor = this.#plateau?.update(error) ?? 1;
-    if (factor === 1) return;
+    const schedule = this.#schedule;
+    const factor = schedule?.update(error) ?? 1;
+    if (!schedule || factor === 1) return;
     const from = this.#optimizer.learningRate;
     const to = from * factor;
     this.#optimizer.learningRate = to;
     const what = this.#data.validation ? 'the validation error' : 'the training loss';
-    const reason = `${what} has not improved for ${this.#plateau?.patience} epochs`;
+    const reason =
+      schedule instanceof MultiStep
+        ? `the schedule says so after epoch ${epoch}`
+        : `${what} has not improved for ${schedule.patience} epochs`;
     yield { type: 'learning-rate', epoch, from, to, reason };
   }
 
@@ -422,6 +438,11 @@ class TrainingRun {
       yield { type: 'warning', message: `skipped ${path}: ${reason}` };
     }
   }
+}
+
+function scheduleOf({ schedule, plateau }: TrainerOptions): ReduceOnPlateau | MultiStep | null {
+  if (schedule) return new MultiStep(schedule);
+  return plateau === null ? null : new ReduceOnPlateau(plateau);
 }
 
 /** The paper's, unless another one is given. */

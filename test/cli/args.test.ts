@@ -67,6 +67,19 @@ describe('parse', () => {
     );
   });
 
+  it('takes several first arguments', () => {
+    const several = {
+      positionals: { runs: remaining('RUN', 'r'), dir: positional('DIR', 'a folder') },
+      options: {},
+    };
+    assert.deepEqual(parse(['a', 'b', 'dir'], several), { runs: ['a', 'b'], dir: 'dir' });
+    assert.deepEqual(parse(['a', 'dir'], several), { runs: ['a'], dir: 'dir' });
+    assert.equal(
+      refusal(() => parse(['a'], several)),
+      'DIR is missing: a folder',
+    );
+  });
+
   const refused: readonly [what: string, argv: string[], message: string][] = [
     ['a missing argument', ['--quiet'], 'DIR is missing: a folder'],
     ['an argument too many', ['a', 'b'], "unexpected argument 'b': only DIR is expected"],

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, rmSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tempFiles } from '../data/temp-folder.js';
 import { alexnet, colourPictures, eventsOf, SMALL, type Outcome } from './run-cli.js';
@@ -67,7 +68,7 @@ describe('a training from the command line', () => {
     );
     assert.equal(code, 0, stderr);
     const result = JSON.parse(stdout) as Measured & {
-      weights: string;
+      weights: string[];
       classes: unknown[];
       skipped: unknown[];
     };
@@ -77,7 +78,7 @@ describe('a training from the command line', () => {
       Math.abs(result.loss - validation.loss) < 1e-4,
       `${result.loss}, in training ${validation.loss}`,
     );
-    assert.deepEqual([result.weights, result.classes.length], ['run/best.safetensors', 3]);
+    assert.deepEqual([result.weights, result.classes.length], [['run/best.safetensors'], 3]);
     assert.deepEqual(result.skipped, []);
   });
 
@@ -89,7 +90,7 @@ describe('a training from the command line', () => {
       /^run\/last.safetensors on 36 pictures: all of pictures, which has neither test nor val\n/,
     );
     assert.match(stdout, /\nloss {3}\d\.\d{4}\ntop-1 {2}[\d.]+ %\ntop-5 {2}100.0 %\n/);
-    assert.match(stdout, /\n {2}green +[\d.]+ % {2}\(\d+ of 12\)\n/);
+    assert.match(stdout, /\n {2}green +precision +[\d.]+ % +recall +[\d.]+ % +F1 +[\d.]+ % +\(\d+ of 12\)\n/);
   });
 
   it('leaves weights that can be evaluated with ten views', async () => {
@@ -99,9 +100,26 @@ describe('a training from the command line', () => {
       assert.equal(code, 0, stderr);
       return JSON.parse(stdout) as Measured;
     };
-    const [one, ten] = [await metricsOf(), await metricsOf('--ten-view')];
+    const [one, ten] = [await metricsOf(), await metricsOf('--views', '10')];
     assert.deepEqual([ten.images, one.images], [36, 36]);
     assert.notEqual(ten.loss, one.loss);
+  });
+
+  it('leaves weights that can be averaged with others, with a matrix of confusions as CSV', async () => {
+    const { code, stdout, stderr } = await alexnet(
+      ['evaluate', 'run', 'run/last.safetensors', 'pictures', '--confusion', 'confusion.csv', '--json'],
+      { cwd },
+    );
+    assert.equal(code, 0, stderr);
+    const { weights, images } = JSON.parse(stdout) as Measured & { weights: string[] };
+    assert.deepEqual([weights, images], [['run/best.safetensors', 'run/last.safetensors'], 36]);
+    const [head, ...rows] = (await readFile(join(cwd, 'confusion.csv'), 'utf8')).trimEnd().split('\n');
+    assert.equal(head, 'class,blue,green,red');
+    const counts = rows.map((row) => row.split(',').slice(1).map(Number));
+    assert.deepEqual(
+      counts.map((row) => row.reduce((sum, count) => sum + count, 0)),
+      [12, 12, 12],
+    );
   });
 
   it('leaves weights that predict the class of a picture', async () => {

@@ -18,20 +18,23 @@ export function pictures(): InMemoryDataset {
   });
 }
 
-export function smallModel({ device }: Pick<TestDevice, 'device'>): Model {
+export function smallModel(
+  { device }: Pick<TestDevice, 'device'>,
+  { crop = CROP, seed = 4 }: { readonly crop?: number; readonly seed?: number } = {},
+): Model {
   const network = new Sequential([
     new Conv2d({ name: 'conv', inChannels: 3, outChannels: 4, kernelSize: 3 }),
     new ReLU({ name: 'relu' }),
     new Flatten({ name: 'flatten' }),
-    new Linear({ name: 'fc', inFeatures: 4 * 4 * 4, outFeatures: CLASSES }),
+    new Linear({ name: 'fc', inFeatures: 4 * (crop - 2) ** 2, outFeatures: CLASSES }),
   ]);
-  const model = new Model({ network, inputShape: [3, CROP, CROP] });
+  const model = new Model({ network, inputShape: [3, crop, crop] });
   model.preprocessing = new Preprocessing({
     side: SIDE,
-    crop: CROP,
+    crop,
     mean: Float32Array.of(120, 128, 130),
     std: [40, 45, 50],
   });
-  model.initialize(device, { seed: 4 });
+  model.initialize(device, { seed });
   return model;
 }
