@@ -28,7 +28,7 @@ const TYPESCRIPT_RULES: Readonly<Record<string, Rule>> = {
   layers: { imports: [...LEAVES, 'native', 'tensor', 'ops'], packages: [] },
   optim: { imports: COMPUTING, packages: [] },
   io: { imports: LEAVES, packages: [] },
-  data: { imports: [...LEAVES, 'io'], packages: ['jimp', '@jimp/core', '@jsquash/jpeg', 'lmdb'] },
+  data: { imports: [...LEAVES, 'native', 'io'], packages: ['jimp', '@jimp/core', '@jsquash/jpeg', 'lmdb'] },
   models: { imports: [...COMPUTING, 'data', 'io'], packages: [] },
   train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: [] },
   index: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train'], packages: [] },

@@ -10,6 +10,7 @@ import {
   loadModel,
   openDevice,
   type Model,
+  type RgbImage,
   type ScoredClass,
 } from '../index.js';
 import { flag, option, positional, remaining, type Values } from './args.js';
@@ -89,18 +90,14 @@ async function predictChunk(
   images: readonly string[],
   { pool, top }: { readonly pool: DecodePool; readonly top: number },
 ): Promise<Outcome[]> {
-  const { side } = pool;
-  const squares = await pool.decode(images);
-  const readable = squares.filter((square) => square instanceof Uint8Array);
-  const predictions = await model.predict(
-    readable.map((data) => ({ width: side, height: side, data })),
-    { top: Math.min(top, model.classes) },
-  );
+  const pictures = await pool.decode(images);
+  const readable = pictures.filter((picture): picture is RgbImage => !(picture instanceof DecodeError));
+  const predictions = await model.predict(readable, { top: Math.min(top, model.classes) });
   const next = predictions.values();
   return images.map((image, i) => {
-    const square = squares[i];
-    return square instanceof DecodeError
-      ? { image, error: square.message }
+    const picture = pictures[i];
+    return picture instanceof DecodeError
+      ? { image, error: picture.message }
       : { image, predictions: next.next().value ?? [] };
   });
 }

@@ -18,7 +18,7 @@ import { strict } from './options.js';
 import { counted, LiveLine, note, print, printJson, shellWord } from './output.js';
 import { StopRequest } from './signals.js';
 import { UsageError } from './usage-error.js';
-import { integer, text } from './values.js';
+import { integer, oneOf, text } from './values.js';
 
 const positionals = {
   dir: positional('DIR', 'folder of pictures, as for train; its train, val and test go into one store'),
@@ -30,7 +30,13 @@ const options = {
     value: 'N',
     parse: integer({ from: 1, to: 4096 }),
     absent: DEFAULT_SIDE,
-    help: 'side of the stored pictures in pixels',
+    help: 'what the shorter side is scaled to, in pixels',
+  }),
+  frame: option({
+    value: 'KIND',
+    parse: oneOf(['centre', 'full']),
+    absent: 'centre',
+    help: 'what is kept of a scaled picture: the central square, or all of it, for crops over the whole picture',
   }),
   overwrite: flag('replace a store that is there'),
   strict,
@@ -56,14 +62,14 @@ export const prepare = command({
 });
 
 async function runPreparation(args: Values<typeof positionals, typeof options>): Promise<ExitCode> {
-  const { dir, out, side, overwrite, workers } = args;
+  const { dir, out, side, frame: framing, overwrite, workers } = args;
   if (out === undefined) throw new UsageError('--out is missing: give a folder for the store, --out STORE');
   using stop = new StopRequest(() => note('stopping; Ctrl-C again ends at once'));
   using line = new LiveLine();
   const pace = new Pace();
   try {
     const result = await prepareStore(dir, {
-      ...{ out, side, overwrite, strict: args.strict, signal: stop.signal },
+      ...{ out, side, framing, overwrite, strict: args.strict, signal: stop.signal },
       onProgress: (progress) => line.show(pace.text(progress)),
       ...defined({ workers }),
     });

@@ -4,6 +4,7 @@
 import { ArgumentError } from '../errors.js';
 import { RECORD_LENGTH, AugmentedView } from './augmentation/record.js';
 import { StepRandom, type AugmentationStep, type PictureDraw } from './augmentation/step.js';
+import type { PictureSize } from './picture-size.js';
 import type { RgbImage } from './types.js';
 
 export * from './augmentation/colour.js';
@@ -28,8 +29,8 @@ export interface AugmentationShape {
 }
 
 /**
- * A function of the user's own on the stored square, on the host, before everything that the device does.
- * @param fn  gets the picture ([side, side, 3]; it may be changed in place, or another one returned) and a function that
+ * A function of the user's own on the stored picture, on the host, before everything that the device does.
+ * @param fn  gets the picture ([height, width, 3]; it may be changed in place, or another one returned) and a function that
  *            draws 0 <= x < 1, a pure function of (seed, epoch, picture, position in the list); must keep the size
  */
 export function pictureTransform(fn: (image: RgbImage, random: () => number) => RgbImage): AugmentationStep {
@@ -38,7 +39,7 @@ export function pictureTransform(fn: (image: RgbImage, random: () => number) => 
 
 /**
  * Checks the list against the pictures, once, before any is read.
- * @param side  of the stored squares, in pixels
+ * @param side  the stored pictures' shorter side, in pixels
  * @throws ArgumentError if not exactly one step decides the size, or a step does not fit the pictures
  */
 export function checkAugmentation(augmentation: Augmentation, side: number): AugmentationShape {
@@ -66,27 +67,27 @@ function namesOf(augmentation: Augmentation): string {
 
 /**
  * What is to be done to one picture: [views * 22], a record a view, as `ops.augment` takes them.
- * @param options.side  of the stored squares, in pixels
+ * @param options.height  of the stored picture, in pixels; as `options.width`
  * @throws ArgumentError as `checkAugmentation`
  */
 export function planAugmentation(
   augmentation: Augmentation,
-  options: PictureDraw & { readonly side: number },
+  options: PictureDraw & PictureSize,
 ): Float32Array<ArrayBuffer> {
-  const { side } = options;
-  const { size, views } = checkAugmentation(augmentation, side);
+  const { height, width } = options;
+  const { size, views } = checkAugmentation(augmentation, Math.min(height, width));
   const records = new Float32Array(views * RECORD_LENGTH);
   for (let at = 0; at < views; at++) {
-    const view = new AugmentedView(side);
+    const view = new AugmentedView({ height, width });
     for (const [position, step] of augmentation.entries()) {
-      step.apply?.(view, { side, size, view: at, random: new StepRandom(options, position) });
+      step.apply?.(view, { height, width, size, view: at, random: new StepRandom(options, position) });
     }
     view.writeTo(records.subarray(at * RECORD_LENGTH));
   }
   return records;
 }
 
-/** Applies the steps that work on the host, in place. image.data: [side, side, 3]. `name` is for errors. */
+/** Applies the steps that work on the host, in place. `name` is for errors. */
 export function transformPicture(
   augmentation: Augmentation,
   image: RgbImage,

@@ -1,4 +1,4 @@
-// A pool of threads that decode picture files and scale them to squares, off the event loop.
+// A pool of threads that decode picture files and scale them, off the event loop.
 // Invariant: every job settles exactly once: by its pictures, by its signal, or by close().
 
 import { availableParallelism } from 'node:os';
@@ -8,7 +8,8 @@ import { abortedBy } from './abort.js';
 import { checkDecoderName, type Decoder } from './codecs/index.js';
 import type { DecodeReply, DecodeRequest, DecodeWorkerData } from './decode-worker.js';
 import { DEFAULT_MAX_PIXELS } from './decode.js';
-import { DEFAULT_SIDE } from './resize.js';
+import { checkFrame, DEFAULT_SIDE, type Framing } from './resize.js';
+import type { RgbImage } from './types.js';
 
 /** Beyond this many threads the memory of large pictures decoded at once outweighs the gain in speed. */
 const MOST_DEFAULT_WORKERS = 8;
@@ -24,8 +25,10 @@ const WHAT = 'decoding';
 export interface DecodePoolOptions {
   /** Number of threads. Default: as many as the process may run at once, at most 8. */
   readonly workers?: number;
-  /** Side of the squares, in pixels. Default 256. */
+  /** What the shorter side is scaled to, in pixels. Default 256. */
   readonly side?: number;
+  /** What is kept of a scaled picture: the central square ('centre', default), or all of it ('full'). */
+  readonly framing?: Framing;
   /** Pictures of more pixels than this are refused. Default 64,000,000. */
   readonly maxPixels?: number;
   /** A picture that takes longer than this fails, and its thread is replaced. Default 120,000 (two minutes). */
@@ -36,7 +39,7 @@ export interface DecodePoolOptions {
 
 /** The pictures of one decode() call. */
 interface Job {
-  readonly results: (Uint8Array | DecodeError)[];
+  readonly results: (RgbImage | DecodeError)[];
   remaining: number;
   settled: boolean;
   readonly settle: (error?: Error) => void;
@@ -66,8 +69,9 @@ interface Thread {
 export class DecodePool {
   /** Number of threads at most. */
   readonly workers: number;
-  /** Side of the squares, in pixels. */
+  /** What the shorter side is scaled to, in pixels. */
   readonly side: number;
+  readonly framing: Framing;
   readonly #timeoutMs: number;
   readonly #workerData: DecodeWorkerData;
   readonly #threads = new Set<Thread>();
@@ -78,23 +82,26 @@ export class DecodePool {
   /** @throws ArgumentError if an option is out of range */
   constructor(options: DecodePoolOptions = {}) {
     const { workers = Math.min(availableParallelism(), MOST_DEFAULT_WORKERS), decoder = 'auto' } = options;
+    const { framing = 'centre' } = options;
     const { side = DEFAULT_SIDE, maxPixels = DEFAULT_MAX_PIXELS, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     for (const [name, value] of Object.entries({ workers, side, maxPixels, timeoutMs })) {
       if (!Number.isInteger(value) || value < 1) {
         throw new ArgumentError(`${name} is ${value}, expected a positive integer`);
       }
     }
+    checkFrame({ side, framing });
     checkDecoderName(decoder);
     this.workers = workers;
     this.side = side;
+    this.framing = framing;
     this.#timeoutMs = timeoutMs;
-    this.#workerData = { side, maxPixels, decoder };
+    this.#workerData = { frame: { side, framing }, maxPixels, decoder };
   }
 
   /**
-   * Decodes picture files and scales each to a square, as {@link resizeToSquare} does.
-   * @returns for each path its square ([side, side, 3], the caller's), or why there is none; a thread that crashes
-   * costs only the picture it was at
+   * Decodes picture files and scales each, as {@link resizeToSquare} does.
+   * @returns for each path its picture ([height, width, 3], the caller's), or why there is none; a thread that
+   * crashes costs only the picture it was at
    * @throws AbortedError if the signal is aborted or the pool closed meanwhile
    * @throws DisposedError if the pool is closed
    * @throws DataError if threads cannot be started, or `decoder` does not work here
@@ -102,13 +109,13 @@ export class DecodePool {
   decode(
     paths: readonly string[],
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<(Uint8Array | DecodeError)[]> {
+  ): Promise<(RgbImage | DecodeError)[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new DisposedError('the decode pool is closed; make a new one');
       if (signal?.aborted) throw abortedBy(signal, WHAT);
       if (paths.length === 0) return resolve([]);
       const onAbort = (): void => job.settle(abortedBy(signal!, WHAT));
-      const results = new Array<Uint8Array | DecodeError>(paths.length);
+      const results = new Array<RgbImage | DecodeError>(paths.length);
       const settle = (error?: Error): void => {
         job.settled = true;
         this.#jobs.delete(job);
@@ -184,7 +191,7 @@ export class DecodePool {
     }
     const task = thread.tasks.shift()!;
     this.#watchFirstTask(thread);
-    finish(task, 'square' in reply ? reply.square : new DecodeError(task.path, reply.reason));
+    finish(task, 'picture' in reply ? reply.picture : new DecodeError(task.path, reply.reason));
     this.#handOut();
     if (thread.tasks.length === 0) thread.worker.unref();
   }
@@ -234,7 +241,7 @@ export class DecodePool {
   }
 }
 
-function finish({ job, index }: Task, result: Uint8Array | DecodeError): void {
+function finish({ job, index }: Task, result: RgbImage | DecodeError): void {
   if (job.settled) return;
   job.results[index] = result;
   job.remaining--;

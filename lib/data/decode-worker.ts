@@ -1,15 +1,17 @@
-// The body of a decoding thread: takes paths, answers with squares.
-// Invariant: requests are answered one by one, in the order they came; the squares' memory goes to the asker.
+// The body of a decoding thread: takes paths, answers with scaled pictures.
+// Invariant: requests are answered one by one, in the order they came; the pictures' memory goes to the asker.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { DecodeError } from '../errors.js';
+import { loadAddon } from '../native/addon.js';
 import { checkDecoder, type Decoder } from './codecs/index.js';
-import { decodeFile, reasonOf } from './decode.js';
-import { resizeToSquare } from './resize.js';
+import { decodeFileToRaster, reasonOf } from './decode.js';
+import { scaleRaster, type FrameOptions } from './resize.js';
+import type { RgbImage } from './types.js';
 
 /** What a thread is started with. */
 export interface DecodeWorkerData {
-  readonly side: number;
+  readonly frame: FrameOptions;
   readonly maxPixels: number;
   readonly decoder: Decoder;
 }
@@ -20,12 +22,11 @@ export interface DecodeRequest {
 }
 
 /** Thread to pool: 'ready' once, then an answer for each request. */
-export type DecodeReply =
-  'ready' | { readonly square: Uint8Array<ArrayBuffer> } | { readonly reason: string };
+export type DecodeReply = 'ready' | { readonly picture: RgbImage } | { readonly reason: string };
 
-async function answer({ path }: DecodeRequest, { side, ...options }: DecodeWorkerData) {
+async function answer({ path }: DecodeRequest, { frame, ...options }: DecodeWorkerData) {
   try {
-    return { square: resizeToSquare(await decodeFile(path, options), side) };
+    return { picture: scaleRaster(await decodeFileToRaster(path, options), frame) };
   } catch (error) {
     // Anything else is a fault of this program: it ends the thread, and the pool reports it.
     if (!(error instanceof DecodeError)) throw error;
@@ -43,13 +44,14 @@ if (parentPort) {
   const port = parentPort;
   silenceCodecs();
   const data = workerData as DecodeWorkerData;
-  let last: Promise<void> = checkDecoder(data.decoder).then(() =>
-    port.postMessage('ready' satisfies DecodeReply),
-  );
+  let last: Promise<void> = checkDecoder(data.decoder).then(() => {
+    loadAddon(); // fails here, once, rather than at every picture
+    port.postMessage('ready' satisfies DecodeReply);
+  });
   port.on('message', (request: DecodeRequest) => {
     last = last.then(async () => {
-      const reply: DecodeReply = await answer(request, data);
-      port.postMessage(reply, 'square' in reply ? [reply.square.buffer] : []);
+      const reply = await answer(request, data);
+      port.postMessage(reply satisfies DecodeReply, 'picture' in reply ? [reply.picture.data.buffer] : []);
     });
   });
 }

@@ -133,8 +133,8 @@ export class ImageFolderDataset implements ImageDataset {
     for (const [position, index] of wanted.entries()) {
       const result = results[position]!;
       if (result instanceof DecodeError) this.#failures.set(index, result);
-      else if (this.#cache.size < this.#mostCached) this.#cache.set(index, result);
-      else squares.set(index, result);
+      else if (this.#cache.size < this.#mostCached) this.#cache.set(index, result.data);
+      else squares.set(index, result.data);
     }
     return squares;
   }

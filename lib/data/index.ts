@@ -16,7 +16,7 @@ export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-datase
 export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
 export { batchesPerEpoch, loadBatches, type LoadedBatch, type LoaderOptions } from './loader.js';
 export { computeMean, type MeanOptions } from './mean.js';
-export { DEFAULT_SIDE, resizeToSquare } from './resize.js';
+export { DEFAULT_SIDE, MOST_PROPORTION, resizeToSquare, type Framing } from './resize.js';
 export { pngSheet } from './sheet.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
@@ -35,4 +35,4 @@ export {
   type PrepareProgress,
   type StoreFailure,
 } from './store/prepare.js';
-export type { DatasetMean, ImageBatch, ImageDataset, RgbImage } from './types.js';
+export type { DatasetMean, ImageBatch, ImageDataset, PictureSizes, RgbImage } from './types.js';

@@ -11,6 +11,7 @@ import {
   transformPicture,
   type Augmentation,
 } from './augmentation.js';
+import { bytesOf, framesOf, pictureBytes, sizeOf } from './picture-size.js';
 import { checkSampler, epochOrder, type EpochOrder, type Sampler } from './sampler.js';
 import type { ImageBatch, ImageDataset } from './types.js';
 
@@ -120,7 +121,7 @@ function checkStart(length: number, options: LoaderOptions): void {
 interface Chunk {
   /** Positions in the order. */
   readonly positions: readonly number[];
-  /** [positions.length, side, side, 3]. */
+  /** The pictures, one after the other. */
   readonly images: Uint8Array;
   /** For each of `positions`, whether its picture could be read. */
   readonly readable: readonly boolean[];
@@ -134,18 +135,18 @@ async function* assembleBatches(
   const { batchSize, dropLast = false, seed, epoch: n } = options;
   const order = epochOrder(dataset, { sampler: samplerOf(options), seed, epoch: n });
   const epoch: Epoch = { dataset, options, order };
-  let filling = new PartialBatch(batchSize, dataset.side);
+  let filling = new PartialBatch();
   for await (const chunk of readChunks(epoch)) {
     if (filling.size === 0 && chunk.positions.length === batchSize && !chunk.readable.includes(false)) {
       yield toBatch(epoch, chunk);
       continue;
     }
-    for (const place of chunk.positions.keys()) {
+    for (const [place, picture] of picturesOf(epoch, chunk).entries()) {
       if (!chunk.readable[place]) continue;
-      filling.add(chunk, place);
+      filling.add(chunk.positions[place]!, picture);
       if (filling.size < batchSize) continue;
       yield toBatch(epoch, filling);
-      filling = new PartialBatch(batchSize, dataset.side);
+      filling = new PartialBatch();
     }
   }
   if (filling.size > 0 && !dropLast) yield toBatch(epoch, filling);
@@ -188,7 +189,7 @@ async function readChunk(
   { start, signal }: { readonly start: number; readonly signal: AbortSignal },
 ): Promise<Chunk> {
   const indices = [...order.indices.subarray(start, start + options.batchSize)];
-  const images = new Uint8Array(indices.length * dataset.side * dataset.side * 3);
+  const images = new Uint8Array(bytesOf(dataset, indices));
   const readable = await dataset.read(indices, images, signal);
   const positions = indices.map((_, i) => start + i);
   const chunk = { positions, images, readable };
@@ -196,19 +197,27 @@ async function readChunk(
   return chunk;
 }
 
+/** The pictures of a chunk, each where it lies. */
+function picturesOf({ dataset, order }: Epoch, { positions, images }: Chunk): Uint8Array[] {
+  let at = 0;
+  return positions.map((position) => {
+    const bytes = pictureBytes(sizeOf(dataset, order.indices[position]!));
+    return images.subarray(at, (at += bytes));
+  });
+}
+
 /** The part of the augmentation that works on the host; most have none. */
-function transformPictures(epoch: Epoch, { positions, images, readable }: Chunk): void {
+function transformPictures(epoch: Epoch, chunk: Chunk): void {
   const { dataset, options, order } = epoch;
   const { augmentation, seed } = options;
   if (!augmentation.some(({ transform }) => transform)) return;
-  const { side } = dataset;
-  const bytes = side * side * 3;
-  for (const [place, position] of positions.entries()) {
-    if (!readable[place]) continue;
-    const data = images.subarray(place * bytes, (place + 1) * bytes);
-    const pictureName = dataset.nameOf(order.indices[position]!);
-    const draw = { seed, epoch: options.epoch, index: drawIndex(epoch, position), pictureName };
-    transformPicture(augmentation, { width: side, height: side, data }, draw);
+  for (const [place, data] of picturesOf(epoch, chunk).entries()) {
+    if (!chunk.readable[place]) continue;
+    const position = chunk.positions[place]!;
+    const index = order.indices[position]!;
+    const draw = { seed, epoch: options.epoch, index: drawIndex(epoch, position) };
+    const image = { ...sizeOf(dataset, index), data };
+    transformPicture(augmentation, image, { ...draw, pictureName: dataset.nameOf(index) });
   }
 }
 
@@ -218,30 +227,29 @@ function drawIndex({ dataset, order }: Epoch, position: number): number {
   return (order.indices[position]! + copies) % 2 ** 32;
 }
 
-/** A batch that is put together from pictures of several chunks. */
+/** A batch that is put together from pictures of several chunks; it keeps copies, so that no chunk is kept for one. */
 class PartialBatch {
   readonly positions: number[] = [];
-  readonly #pictureBytes: number;
-  readonly #images: Uint8Array;
-
-  constructor(batchSize: number, side: number) {
-    this.#pictureBytes = side * side * 3;
-    this.#images = new Uint8Array(batchSize * this.#pictureBytes);
-  }
+  readonly #pictures: Uint8Array[] = [];
 
   get size(): number {
     return this.positions.length;
   }
 
-  /** [size, side, side, 3]. */
+  /** The pictures, one after the other. */
   get images(): Uint8Array {
-    return this.#images.subarray(0, this.size * this.#pictureBytes);
+    const images = new Uint8Array(this.#pictures.reduce((total, { length }) => total + length, 0));
+    let at = 0;
+    for (const picture of this.#pictures) {
+      images.set(picture, at);
+      at += picture.length;
+    }
+    return images;
   }
 
-  add(chunk: Chunk, place: number): void {
-    const from = place * this.#pictureBytes;
-    this.#images.set(chunk.images.subarray(from, from + this.#pictureBytes), this.size * this.#pictureBytes);
-    this.positions.push(chunk.positions[place]!);
+  add(position: number, picture: Uint8Array): void {
+    this.#pictures.push(new Uint8Array(picture));
+    this.positions.push(position);
   }
 }
 
@@ -249,19 +257,22 @@ function toBatch(
   work: Epoch,
   { positions, images }: { readonly positions: readonly number[]; readonly images: Uint8Array },
 ): LoadedBatch {
-  const { side, labels } = work.dataset;
+  const { dataset } = work;
+  const { side, labels } = dataset;
   const { seed, epoch, augmentation } = work.options;
   const indices = Int32Array.from(positions, (position) => work.order.indices[position]!);
   const { views } = checkAugmentation(augmentation, side);
   const records = new Float32Array(indices.length * views * RECORD_LENGTH);
   for (const [place, position] of positions.entries()) {
-    const record = planAugmentation(augmentation, { seed, epoch, index: drawIndex(work, position), side });
-    records.set(record, place * views * RECORD_LENGTH);
+    const size = sizeOf(dataset, indices[place]!);
+    const draw = { seed, epoch, index: drawIndex(work, position) };
+    records.set(planAugmentation(augmentation, { ...draw, ...size }), place * views * RECORD_LENGTH);
   }
   return {
     size: indices.length,
     side,
     images,
+    ...(dataset.sizes && { frames: framesOf(dataset, indices) }),
     labels: indices.map((index) => labels[index]!),
     records,
     views,

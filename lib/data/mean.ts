@@ -3,6 +3,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError, DataError } from '../errors.js';
+import { bytesOf, centralSquare, pictureBytes, sizeOf } from './picture-size.js';
 import type { DatasetMean, ImageDataset } from './types.js';
 
 export interface MeanOptions {
@@ -14,34 +15,45 @@ export interface MeanOptions {
 }
 
 /** Pictures that are read at a time. Adding them up takes about ten milliseconds, for which timers wait. */
-export const MEAN_BATCH = 32;
+const MEAN_BATCH = 32;
 
 /**
- * Computes the mean picture and mean colour of a dataset. Pictures that cannot be read are left out.
+ * Computes the mean picture and mean colour of a dataset; of pictures that are no squares, of their central squares.
+ * Pictures that cannot be read are left out.
  * @throws DataError if no picture can be read
  * @throws ArgumentError if `maxPictures` is not a positive integer
  * @throws AbortedError if the signal is aborted
  */
 export async function computeMean(dataset: ImageDataset, options: MeanOptions = {}): Promise<DatasetMean> {
+  const sums = new PictureSums(dataset.side * dataset.side * 3);
+  await forEachSquare(dataset, options, (square) => sums.add(square));
+  const { mean } = sums;
+  if (!mean) throw new DataError(`none of ${dataset.length} pictures can be read${firstFailure(dataset)}`);
+  return mean;
+}
+
+/** Reads the dataset, or a part of it, and gives the central square of each picture: [side, side, 3]. */
+export async function forEachSquare(
+  dataset: ImageDataset,
+  options: MeanOptions,
+  use: (square: Uint8Array) => void,
+): Promise<void> {
   const indices = sampleEvenly(dataset.length, options.maxPictures ?? dataset.length);
-  const values = dataset.side * dataset.side * 3;
-  const sums = new PictureSums(values);
-  const buffer = new Uint8Array(Math.min(MEAN_BATCH, indices.length) * values);
   for (let done = 0; done < indices.length;) {
     const part = indices.slice(done, done + MEAN_BATCH);
-    const images = buffer.subarray(0, part.length * values);
+    const images = new Uint8Array(bytesOf(dataset, part));
     const readable = await dataset.read(part, images, options.signal);
-    for (const position of part.keys()) {
-      if (readable[position]) sums.add(images.subarray(position * values, (position + 1) * values));
+    let at = 0;
+    for (const [position, index] of part.entries()) {
+      const size = sizeOf(dataset, index);
+      const picture = images.subarray(at, (at += pictureBytes(size)));
+      if (readable[position]) use(centralSquare(picture, size, dataset.side));
     }
     done += part.length;
-    // Cached pictures are read without waiting for anything: let timers have their turn.
+    // Pictures in memory are read without waiting for anything: let timers have their turn.
     await setImmediate();
     options.onProgress?.({ done, total: indices.length });
   }
-  const { mean } = sums;
-  if (!mean) throw new DataError(`none of ${indices.length} pictures can be read${firstFailure(dataset)}`);
-  return mean;
 }
 
 /** Adds pictures up, for their mean. */
@@ -79,7 +91,7 @@ export class PictureSums {
 }
 
 /** `count` indices of 0..length-1 at equal distances; all of them if there are no more. */
-export function sampleEvenly(length: number, count: number): number[] {
+function sampleEvenly(length: number, count: number): number[] {
   if (!Number.isInteger(count) || count < 1) {
     throw new ArgumentError(`maxPictures is ${count}, expected a positive integer`);
   }

@@ -6,7 +6,7 @@ import { RandomStream } from '../random.js';
 import { indicesByClass, inRandomOrder, type Labelled } from './by-class.js';
 import type { LabelledFiles } from './labelled-files.js';
 import { checkReadRequest } from './read-request.js';
-import type { ImageDataset } from './types.js';
+import type { ImageDataset, PictureSizes } from './types.js';
 
 /**
  * The pictures `indices` of a dataset, in that order; an index may come more than once. Class names stay as they are.
@@ -85,6 +85,7 @@ class DatasetPart implements ImageDataset {
   readonly classNames: readonly string[];
   readonly labels: Int32Array;
   readonly side: number;
+  readonly sizes: PictureSizes | undefined;
   readonly #whole: ImageDataset;
   readonly #indices: Int32Array;
   #closed = false;
@@ -93,6 +94,10 @@ class DatasetPart implements ImageDataset {
     this.classNames = whole.classNames;
     this.labels = labelsOf(whole, indices);
     this.side = whole.side;
+    this.sizes = whole.sizes && {
+      heights: Int32Array.from(indices, (index) => whole.sizes!.heights[index]!),
+      widths: Int32Array.from(indices, (index) => whole.sizes!.widths[index]!),
+    };
     this.#whole = whole;
     this.#indices = indices;
   }

@@ -19,7 +19,13 @@ export interface DatasetMean {
   readonly pictures: number;
 }
 
-/** Random access to labelled pictures, all scaled and cropped to one square size. */
+/** Heights and widths of pictures that are not cut to squares, in pixels; [length] each. */
+export interface PictureSizes {
+  readonly heights: ArrayLike<number>;
+  readonly widths: ArrayLike<number>;
+}
+
+/** Random access to labelled pictures, all scaled to one shorter side; cropped to squares, unless `sizes` is there. */
 export interface ImageDataset {
   /** Class names; a label is an index into them. */
   readonly classNames: readonly string[];
@@ -27,12 +33,15 @@ export interface ImageDataset {
   readonly length: number;
   /** [length], indices into classNames. */
   readonly labels: Int32Array;
-  /** Side of the stored square, in pixels; every picture is [side, side, 3]. */
+  /** Side of the stored square, in pixels; the shorter side where there are `sizes`. */
   readonly side: number;
+  /** Sizes of the pictures. Absent: all are side x side. */
+  readonly sizes?: PictureSizes | undefined;
   /** What a person would call picture `index`: its path for a folder. */
   nameOf(index: number): string;
   /**
-   * Writes pictures `indices` into `out` ([indices.length, side, side, 3]).
+   * Writes pictures `indices` into `out`, one after the other, each [height, width, 3]: without `sizes`, `out` is
+   * [indices.length, side, side, 3].
    * @returns for each index whether it could be read; `out` is left untouched where not.
    */
   read(indices: readonly number[], out: Uint8Array, signal?: AbortSignal): Promise<boolean[]>;
@@ -48,8 +57,10 @@ export interface ImageDataset {
 export interface ImageBatch {
   readonly size: number;
   readonly side: number;
-  /** [size, side, side, 3], 0..255. */
+  /** [size, side, side, 3], 0..255; with `frames`, pictures of any sizes one after the other. */
   readonly images: Uint8Array;
+  /** [size, 3], where in `images` each picture begins, its height and its width. Absent: all are squares. */
+  readonly frames?: Int32Array | undefined;
   /** [size], class indices. */
   readonly labels: Int32Array;
   /** [size * views, 22], what is done to each view of each picture; see `ops.augment`. */

@@ -23,7 +23,13 @@ export async function decodePictures(
   const { side, crop } = options;
   const images = new Uint8Array(inputs.length * side * side * 3);
   const records = new Float32Array(inputs.length * RECORD_LENGTH);
-  const centre = planAugmentation([centreCrop({ size: crop })], { seed: 0, epoch: 0, index: 0, side });
+  const centre = planAugmentation([centreCrop({ size: crop })], {
+    seed: 0,
+    epoch: 0,
+    index: 0,
+    height: side,
+    width: side,
+  });
   for (const [i, input] of inputs.entries()) {
     images.set(resizeToSquare(await decode(input), side), i * side * side * 3);
     records.set(centre, i * RECORD_LENGTH);

@@ -39,16 +39,22 @@ export class Preprocessing implements Disposable {
     this.options = options;
   }
 
-  /** images [N, side, side, 3] of a batch -> [N * views, 3, crop, crop]; the caller owns it. */
+  /** The pictures of a batch -> [N * views, 3, crop, crop]; the caller owns it. */
   apply(
     device: Device,
-    batch: Pick<ImageBatch, 'size' | 'side' | 'images' | 'records' | 'views'>,
+    batch: Pick<ImageBatch, 'size' | 'side' | 'images' | 'frames' | 'records' | 'views'>,
   ): Activations {
     const { mean, std } = this.#on(device);
     const { size, side, views } = batch;
-    using images = device.tensor(batch.images, { shape: [size, side, side, 3] });
     using records = device.tensor(batch.records, { shape: [size * views, RECORD_LENGTH] });
-    return augment(images, { records, mean, std, crop: this.options.crop, label: 'preprocessing' });
+    const how = { records, mean, std, crop: this.options.crop, label: 'preprocessing' };
+    if (batch.frames) {
+      using packed = device.tensor(batch.images, { shape: [batch.images.length] });
+      using frames = device.tensor(batch.frames, { shape: [size, 3] });
+      return augment(packed, { ...how, frames });
+    }
+    using images = device.tensor(batch.images, { shape: [size, side, side, 3] });
+    return augment(images, how);
   }
 
   #on(device: Device): { mean: Tensor<'float32'>; std: Tensor<'float32'> } {

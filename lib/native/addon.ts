@@ -96,6 +96,19 @@ export interface Addon {
   startProfile(device: DeviceId): void;
   markProfile(device: DeviceId, label: string): void;
   stopProfile(device: DeviceId): Promise<OpRecords>;
+  /** Needs no device, and works at once, in the thread that calls. -> [height, width, 3] */
+  scalePicture(
+    pixels: Uint8Array,
+    from: readonly [width: number, height: number, channels: number, orientation: number],
+    to: readonly [
+      scaledWidth: number,
+      scaledHeight: number,
+      left: number,
+      top: number,
+      width: number,
+      height: number,
+    ],
+  ): Uint8Array<ArrayBuffer>;
   /** Ends all devices at once, whatever they are doing. */
   shutdown(): void;
 }

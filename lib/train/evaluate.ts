@@ -216,6 +216,12 @@ export function preprocessingFor(model: Model, dataset: ImageDataset, name = 'Th
         `open it with side: ${preprocessing.options.side}.`,
     );
   }
+  if (dataset.sizes && preprocessing.options.mean.length !== 3) {
+    throw new ArgumentError(
+      'The model subtracts a mean picture, which has no place in pictures of several sizes: take a store of squares ' +
+        '(alexnet prepare --frame centre).',
+    );
+  }
   return preprocessing;
 }
 

@@ -233,7 +233,8 @@ class TrainingRun {
     model.preprocessing = new Preprocessing({
       side: train.side,
       crop,
-      mean: kind === 'image' ? mean.image : mean.colour,
+      // A mean picture is for pictures whose pixels have the same places.
+      mean: kind === 'image' && !train.sizes ? mean.image : mean.colour,
       std,
     });
     // Every picture was read for the mean.

@@ -2,10 +2,12 @@
 // Invariant: none of them waits for work; what they throw is a JavaScript exception with a code.
 #include "addon/instance.h"
 
+#include <array>
 #include <cstring>
 
 #include "addon/backends.h"
 #include "core/error.h"
+#include "core/picture.h"
 
 namespace alexnet::addon {
 namespace {
@@ -81,6 +83,19 @@ Napi::Array EntriesToArray(Napi::Env env, const std::vector<ProfileEntry>& entri
   return list;
 }
 
+/** Sizes in pixels and the like: below 2^40, so that sums do not overflow. */
+template <size_t N>
+std::array<int64_t, N> SizesOf(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  Check(array.Length() == N, "expected ", N, " numbers");
+  std::array<int64_t, N> sizes;
+  for (uint32_t i = 0; i < N; ++i) {
+    sizes[i] = array.Get(i).As<Napi::Number>().Int64Value();
+    Check(sizes[i] >= 0 && sizes[i] < (int64_t{1} << 40), "impossible size ", sizes[i]);
+  }
+  return sizes;
+}
+
 Napi::Object FailureToObject(Napi::Env env, const Failure& failure) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("code", failure.code);
@@ -111,6 +126,7 @@ Instance::Instance(Napi::Env env, Napi::Object exports)
   add("startProfile", &Instance::StartProfile);
   add("markProfile", &Instance::MarkProfile);
   add("stopProfile", &Instance::StopProfile);
+  add("scalePicture", &Instance::ScalePicture);
   add("shutdown", &Instance::Shutdown);
   // Runs before what the environment itself tears down, the thread-safe function among it.
   napi_add_env_cleanup_hook(env, [](void* instance) { static_cast<Instance*>(instance)->Close(); }, this);
@@ -369,6 +385,30 @@ Napi::Value Instance::StopProfile(Info info) {
     });
   });
   return deferred.Promise();
+}
+
+// scalePicture(bytes, [width, height, channels, orientation],
+//              [scaledWidth, scaledHeight, left, top, width, height]) -> Uint8Array [height, width, 3]
+// Needs no device, and works at once, in the thread that calls.
+Napi::Value Instance::ScalePicture(Info info) {
+  const auto bytes = info[0].As<Napi::TypedArray>();
+  const std::array<int64_t, 4> of = SizesOf<4>(info[1]);
+  const std::array<int64_t, 6> to = SizesOf<6>(info[2]);
+  const Raster raster = {DataOf(bytes), of[0], of[1], of[2], of[3]};
+  const PictureCut cut = {to[0], to[1], to[2], to[3], to[4], to[5]};
+  Check(of[2] == 3 || of[2] == 4, "a picture of ", of[2], " channels");
+  Check(of[3] >= 1 && of[3] <= 8, "no such orientation: ", of[3]);
+  const auto values = static_cast<int64_t>(bytes.ByteLength());
+  Check(of[0] > 0 && of[1] > 0 && of[0] <= values / of[1] && of[0] * of[1] * of[2] == values, "a picture of ",
+        of[0], "x", of[1], " with ", values, " bytes");
+  Check(cut.width > 0 && cut.height > 0 && cut.width <= (int64_t{1} << 30) / cut.height && cut.left >= 0 &&
+            cut.top >= 0 && cut.left + cut.width <= cut.scaled_width &&
+            cut.top + cut.height <= cut.scaled_height,
+        "a cut of ", cut.width, "x", cut.height, " at (", cut.left, ", ", cut.top, ") of ", cut.scaled_width,
+        "x", cut.scaled_height);
+  auto out = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(cut.width * cut.height * 3));
+  alexnet::ScalePicture(raster, cut, out.Data());
+  return out;
 }
 
 // shutdown(): ends all devices at once. Called when the process exits: exit() destroys the globals of

@@ -42,6 +42,7 @@ class Instance {
   Napi::Value StartProfile(Info info);
   Napi::Value MarkProfile(Info info);
   Napi::Value StopProfile(Info info);
+  Napi::Value ScalePicture(Info info);
   Napi::Value Shutdown(Info info);
 
   Device& DeviceOf(const Napi::Value& id);

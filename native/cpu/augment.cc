@@ -2,9 +2,9 @@
 // the standard deviation, erase. The format is in core/augment_record.h. Invariant: a mean picture belongs to
 // positions of the stored picture, so it is cropped, resized and mirrored with it.
 #include "core/augment_record.h"
+#include "core/resample.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "cpu/resample.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -83,8 +83,9 @@ class View {
                 record.width != static_cast<float>(pictures.crop)),
         mix_(!record.ColourIsIdentity()) {
     if (!resize_) return;
-    scratch.resampler.Plan(static_cast<int64_t>(record.height), static_cast<int64_t>(record.width),
-                           pictures.crop);
+    scratch.resampler.rows().PlanTriangle(static_cast<int64_t>(record.height), pictures.crop);
+    scratch.resampler.columns().PlanTriangle(static_cast<int64_t>(record.width), pictures.crop);
+    scratch.resampler.Plan();
   }
 
   /** out: [3, crop, crop]. */

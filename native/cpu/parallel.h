@@ -1,4 +1,4 @@
-// Loops over the device's threads, and functions compiled once for each instruction set.
+// Loops over the device's threads.
 // Invariant: what a loop computes does not depend on the number of threads.
 #pragma once
 
@@ -8,13 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-// Chosen at load time by the CPU's features. Not in sanitizer builds: resolvers run before their runtime is
-// up.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
-#define ALEXNET_EVERY_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define ALEXNET_EVERY_ISA
-#endif
+#include "core/every_isa.h"
 
 namespace alexnet::cpu {
 

@@ -47,7 +47,7 @@ function plan(
     side = SIDE,
   }: { seed?: number; epoch?: number; index?: number; side?: number } = {},
 ): Plan[] {
-  const records = planAugmentation(augmentation, { seed, epoch, index, side });
+  const records = planAugmentation(augmentation, { seed, epoch, index, height: side, width: side });
   return Array.from({ length: records.length / RECORD_LENGTH }, (_, view) => {
     const record = [...records.subarray(view * RECORD_LENGTH, (view + 1) * RECORD_LENGTH)];
     return {

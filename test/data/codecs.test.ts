@@ -158,7 +158,8 @@ describe('the choice of a decoder', () => {
         const pool = new DecodePool({ workers: 1, side: 64, decoder });
         const [square] = await pool.decode([path]);
         await pool.close();
-        assert.deepEqual(square, resizeToSquare(await decodeFile(path, { decoder }), 64));
+        const data = resizeToSquare(await decodeFile(path, { decoder }), 64);
+        assert.deepEqual(square, { width: 64, height: 64, data });
         return square;
       }),
     );

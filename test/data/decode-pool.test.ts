@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { DecodePool, type DecodePoolOptions } from '../../lib/data/decode-pool.js';
 import { decodeFile } from '../../lib/data/decode.js';
 import { resizeToSquare } from '../../lib/data/resize.js';
+import type { RgbImage } from '../../lib/data/types.js';
 import { AbortedError, ArgumentError, DataError, DecodeError, DisposedError } from '../../lib/errors.js';
 import { gif, gradient, jpeg, png, tiff } from './pictures.js';
 import { tempFiles } from './temp-folder.js';
@@ -46,7 +47,7 @@ const MORTAL = `
     if (path === 'exit') process.exit(3);
     if (path === 'throw') throw new Error('out of luck');
     if (path === 'slow') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-    parentPort.postMessage({ square: new Uint8Array(3) });
+    parentPort.postMessage({ picture: { width: 1, height: 1, data: new Uint8Array(3) } });
   });
   parentPort.postMessage('ready');`;
 
@@ -58,7 +59,7 @@ function endlessGif(): Buffer {
   return file;
 }
 
-const summary = (results: readonly (Uint8Array | DecodeError)[]): string[] =>
+const summary = (results: readonly (RgbImage | DecodeError)[]): string[] =>
   results.map((result) => (result instanceof DecodeError ? result.message : 'square'));
 
 describe('DecodePool', () => {
@@ -77,7 +78,8 @@ describe('DecodePool', () => {
           assert.equal(result.path, path);
           assert.match(result.message, /text\.png: it is not a picture/);
         } else {
-          assert.deepEqual(result, resizeToSquare(await decodeFile(path), 16));
+          const data = resizeToSquare(await decodeFile(path), 16);
+          assert.deepEqual(result, { width: 16, height: 16, data });
         }
       }
     });
@@ -95,7 +97,7 @@ describe('DecodePool', () => {
       const results = await pool.decode(paths);
       const { utilization } = performance.eventLoopUtilization(before);
       clearInterval(timer);
-      assert.ok(results.every((result) => result instanceof Uint8Array));
+      assert.ok(results.every((result) => !(result instanceof DecodeError)));
       // Decoding on this thread would keep the loop busy all the time, and timers from running.
       assert.ok(utilization < 0.5, `the event loop was busy ${(utilization * 100).toFixed()} % of the time`);
       assert.ok(ticks >= 10, `timers ran ${ticks} times`);
@@ -196,7 +198,7 @@ describe('DecodePool', () => {
     const program = `
       import { DecodePool } from ${JSON.stringify(module)};
       new DecodePool({ workers: 2, side: 4 }).decode(${JSON.stringify(['a.png', 'b.tiff'].map((name) => join(folder, name)))})
-        .then(([square]) => console.log('decoded', square.length));`;
+        .then(([square]) => console.log('decoded', square.data.length));`;
     const { stdout, stderr } = await promisify(execFile)(
       process.execPath,
       ['--input-type=module', '-e', program],

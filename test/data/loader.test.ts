@@ -175,7 +175,13 @@ describe('loadBatches', () => {
     assert.deepEqual(await recordsOf({ batchSize: 7, shuffle: true }), expected);
     assert.notDeepEqual(await recordsOf({ epoch: 1 }), expected);
     const centred = await recordsOf({ augmentation: [centreCrop({ size: 2 })] });
-    const centre = planAugmentation([centreCrop({ size: 2 })], { seed: 0, epoch: 0, index: 0, side: SIDE });
+    const centre = planAugmentation([centreCrop({ size: 2 })], {
+      seed: 0,
+      epoch: 0,
+      index: 0,
+      height: SIDE,
+      width: SIDE,
+    });
     assert.deepEqual([...new Set(centred.values())], [centre.join()]);
   });
 
@@ -183,7 +189,7 @@ describe('loadBatches', () => {
     const augmentation = [tenCrop({ size: 2 })];
     const [batch] = await collect(new NumberedDataset(3), { augmentation });
     assert.deepEqual([batch?.views, batch?.records.length], [10, 3 * 10 * 22]);
-    const one = planAugmentation(augmentation, { seed: 1, epoch: 0, index: 2, side: SIDE });
+    const one = planAugmentation(augmentation, { seed: 1, epoch: 0, index: 2, height: SIDE, width: SIDE });
     assert.deepEqual(batch?.records.slice(2 * one.length), one);
   });
 

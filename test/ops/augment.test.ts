@@ -147,7 +147,7 @@ forEachDevice('augment', (on) => {
       const count = 4;
       const cropped = 'size' in step ? [step] : [data.randomCrop({ size: 7 }), step];
       const plan = (index: number) =>
-        data.planAugmentation(cropped, { seed: 3, epoch: 1, index, side: SIDE });
+        data.planAugmentation(cropped, { seed: 3, epoch: 1, index, height: SIDE, width: SIDE });
       const values = Array.from({ length: count }, (_, index) => [...plan(index)]).flat();
       const records = Array.from({ length: values.length / 22 }, (_, r) => values.slice(r * 22, r * 22 + 22));
       for (const mean of [COLOUR, PICTURE]) {
@@ -183,7 +183,7 @@ forEachDevice('augment', (on) => {
     /** They lie in another order than they come, with bytes between them that are nobody's. */
     const packed = new Uint8Array(2000).fill(77);
     const offsets = [700, 50, 1400];
-    shapes.forEach(({ data }, i) => packed.set(Uint8Array.from(data), offsets[i]!));
+    shapes.forEach(({ data }, i) => packed.set(Uint8Array.from(data), offsets[i]));
     const frames = sizes.map(([height, width], i) => [offsets[i]!, height, width]);
     const views = [
       [record([0, 0, 9, 16], { mirror: 1 }), record([2, 9, 7, 7])],

@@ -26,7 +26,7 @@ async function averages(on: TestDevice, model: Model, augmentation: Augmentation
   for (let index = 0; index < PICTURES; index++) {
     const images = new Uint8Array(SIDE * SIDE * 3);
     await dataset.read([index], images);
-    const records = planAugmentation(augmentation, { seed: 0, epoch: 0, index, side: SIDE });
+    const records = planAugmentation(augmentation, { seed: 0, epoch: 0, index, height: SIDE, width: SIDE });
     const views = records.length / 22;
     using x = model.preprocessing!.apply(on.device, { size: 1, side: SIDE, images, records, views });
     const { p } = await on.compute(() => ({ p: softmax(model.forward(x)) }));

@@ -1,5 +1,5 @@
-// Steps that decide which part of the stored square the network sees.
-// Invariant: rectangles have integer corners and lie inside the square.
+// Steps that decide which part of the stored picture the network sees.
+// Invariant: rectangles have integer corners and lie inside the picture.
 
 import { ArgumentError } from '../../errors.js';
 import type { Rectangle } from './record.js';
@@ -14,11 +14,10 @@ interface CropOptions {
 export function randomCrop({ size }: CropOptions): AugmentationStep {
   return croppingStep('randomCrop', {
     size,
-    apply(view, { side, random }) {
-      const positions = side - size + 1;
+    apply(view, { height, width, random }) {
       view.source = {
-        top: random.below(positions),
-        left: random.below(positions),
+        top: random.below(height - size + 1),
+        left: random.below(width - size + 1),
         height: size,
         width: size,
       };
@@ -26,13 +25,13 @@ export function randomCrop({ size }: CropOptions): AugmentationStep {
   });
 }
 
-/** The middle: floor((side - size) / 2) pixels are left at the top and at the left. */
+/** The middle: floor((height - size) / 2) pixels are left at the top, floor((width - size) / 2) at the left. */
 export function centreCrop({ size }: CropOptions): AugmentationStep {
   return croppingStep('centreCrop', {
     size,
-    apply(view, { side }) {
-      const middle = Math.floor((side - size) / 2);
-      view.source = { top: middle, left: middle, height: size, width: size };
+    apply(view, { height, width }) {
+      const [top, left] = [Math.floor((height - size) / 2), Math.floor((width - size) / 2)];
+      view.source = { top, left, height: size, width: size };
     },
   });
 }
@@ -45,15 +44,14 @@ export function tenCrop({ size }: CropOptions): AugmentationStep {
   return croppingStep('tenCrop', {
     size,
     views: 10,
-    apply(state, { side, view }) {
-      const far = side - size;
-      const middle = Math.floor(far / 2);
+    apply(state, { height, width, view }) {
+      const [bottom, right] = [height - size, width - size];
       const places = [
         [0, 0],
-        [0, far],
-        [middle, middle],
-        [far, 0],
-        [far, far],
+        [0, right],
+        [Math.floor(bottom / 2), Math.floor(right / 2)],
+        [bottom, 0],
+        [bottom, right],
       ] as const;
       const [top, left] = places[view % 5]!;
       state.source = { top, left, height: size, width: size };
@@ -65,7 +63,7 @@ export function tenCrop({ size }: CropOptions): AugmentationStep {
 /**
  * A rectangle of a random area and proportion at a random place, scaled to `size` (Szegedy et al. 2015; torchvision's
  * RandomResizedCrop: ten tries, then the middle with its proportion clamped). Sides are rounded to whole pixels.
- * @param scale  smallest and largest area, as parts of the square's; default [0.08, 1]
+ * @param scale  smallest and largest area, as parts of the picture's; default [0.08, 1]
  * @param ratio  narrowest and widest proportion, width / height, drawn uniformly in its logarithm; default [3/4, 4/3]
  */
 export function randomResizedCrop(
@@ -80,9 +78,9 @@ export function randomResizedCrop(
   return {
     name: 'randomResizedCrop',
     size,
-    apply(view, { side, random }) {
-      const found = drawRectangle(random, { height: side, width: side, scale, ratio });
-      view.source = found ?? clampedCentre(side, ratio);
+    apply(view, { height, width, random }) {
+      const found = drawRectangle(random, { height, width, scale, ratio });
+      view.source = found ?? clampedCentre({ height, width }, ratio);
     },
   };
 }
@@ -150,7 +148,7 @@ function croppingStep(
     check(side) {
       if (step.size <= side) return;
       throw new ArgumentError(
-        `${name}: size is ${step.size}, expected an integer from 1 to ${side}, the side of the stored pictures; ` +
+        `${name}: size is ${step.size}, expected an integer from 1 to ${side}, the shorter side of the stored pictures; ` +
           'store larger pictures, take smaller crops, or enlarge with randomResizedCrop',
       );
     },
@@ -188,10 +186,13 @@ function drawRectangle(random: StepRandom, options: RectangleOptions): Rectangle
   return undefined;
 }
 
-/** The largest central rectangle of a square whose proportion is allowed. */
-function clampedCentre(side: number, [narrowest, widest]: readonly [number, number]): Rectangle {
-  const ratio = Math.min(Math.max(1, narrowest), widest);
-  const w = Math.max(1, ratio < 1 ? Math.round(side * ratio) : side);
-  const h = Math.max(1, ratio > 1 ? Math.round(side / ratio) : side);
-  return { top: Math.floor((side - h) / 2), left: Math.floor((side - w) / 2), height: h, width: w };
+/** The largest central rectangle of a picture whose proportion is allowed. */
+function clampedCentre(
+  { height, width }: Pick<Rectangle, 'height' | 'width'>,
+  [narrowest, widest]: readonly [number, number],
+): Rectangle {
+  const own = width / height;
+  const w = own > widest ? Math.max(1, Math.round(height * widest)) : width;
+  const h = own < narrowest ? Math.max(1, Math.round(width / narrowest)) : height;
+  return { top: Math.floor((height - h) / 2), left: Math.floor((width - w) / 2), height: h, width: w };
 }

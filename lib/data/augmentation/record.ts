@@ -14,7 +14,7 @@ export interface Rectangle {
 
 /** One view of a picture while steps decide on it. Begins as the whole picture, unchanged. */
 export class AugmentedView {
-  /** What is cut out of the stored square, and scaled to the network's input. */
+  /** What is cut out of the stored picture, and scaled to the network's input. */
   source: Rectangle;
   /** Left to right. */
   mirror = false;
@@ -26,8 +26,8 @@ export class AugmentedView {
   #matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   #offset = [0, 0, 0];
 
-  constructor(side: number) {
-    this.source = { top: 0, left: 0, height: side, width: side };
+  constructor({ height, width }: Pick<Rectangle, 'height' | 'width'>) {
+    this.source = { top: 0, left: 0, height, width };
   }
 
   /** colour <- matrix * colour + offset, after what earlier steps did. matrix: [9], row-major; offset: [3]; 0..255. */

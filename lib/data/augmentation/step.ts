@@ -8,9 +8,10 @@ import type { AugmentedView } from './record.js';
 
 /** Where a step is applied. */
 export interface StepContext {
-  /** Of the stored square, in pixels. */
-  readonly side: number;
-  /** Of the network's input, in pixels. */
+  /** Of the stored picture, in pixels. */
+  readonly height: number;
+  readonly width: number;
+  /** Side of the network's input, in pixels. */
   readonly size: number;
   /** Which of the picture's views, from 0. */
   readonly view: number;
@@ -25,7 +26,7 @@ export interface AugmentationStep {
   readonly size?: number;
   /** Views a picture; default 1. */
   readonly views?: number;
-  /** @throws ArgumentError if pictures of this side cannot be treated so */
+  /** @throws ArgumentError if pictures of this shorter side cannot be treated so */
   readonly check?: (side: number) => void;
   /** Changes what is done to one view. */
   readonly apply?: (view: AugmentedView, context: StepContext) => void;

@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { ArgumentError } from '../../errors.js';
 import type { PictureHeader } from '../headers/index.js';
-import type { Raster } from '../orientation.js';
+import type { Pixels } from '../raster.js';
 import { decodeWithJimp, jimpWithJpegCodec } from './jimp.js';
 import { loadSharp } from './sharp.js';
 import { loadWasmJpeg } from './wasm-jpeg.js';
@@ -37,7 +37,7 @@ export interface DecoderInfo {
   readonly sharp: DecoderStatus;
 }
 
-type Codec = (header: PictureHeader, maxPixels: number) => Promise<Raster>;
+type Codec = (header: PictureHeader, maxPixels: number) => Promise<Pixels>;
 type Loaded = { readonly codec: Codec; readonly version: string } | { readonly reason: string };
 
 const wasm = once(async () => {
@@ -79,7 +79,7 @@ export async function checkDecoder(decoder: Decoder): Promise<void> {
 export async function decodePayload(
   header: PictureHeader,
   { decoder, maxPixels }: { readonly decoder: Decoder; readonly maxPixels: number },
-): Promise<Raster> {
+): Promise<Pixels> {
   for (const load of fasterCodecs(header, decoder)) {
     const loaded = await load();
     if ('reason' in loaded) continue;

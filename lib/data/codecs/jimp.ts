@@ -4,14 +4,14 @@
 import { createJimp } from '@jimp/core';
 import { Jimp } from 'jimp';
 import type { PictureHeader } from '../headers/index.js';
-import type { Raster } from '../orientation.js';
+import type { Pixels } from '../raster.js';
 import type { JpegDecoder } from './wasm-jpeg.js';
 
 /** What jimp's own JPEG decoder may allocate: coefficients, samples and RGBA of four components. */
 const JPEG_BYTES_PER_PIXEL = 40;
 
 /** JPEG (CMYK included), PNG, GIF, BMP and TIFF with jimp's own codecs. */
-export async function decodeWithJimp(header: PictureHeader, maxPixels: number): Promise<Raster> {
+export async function decodeWithJimp(header: PictureHeader, maxPixels: number): Promise<Pixels> {
   const { bitmap } = await Jimp.fromBuffer(bufferOf(header.payload), {
     'image/jpeg': {
       maxResolutionInMP: maxPixels / 1e6,
@@ -23,7 +23,7 @@ export async function decodeWithJimp(header: PictureHeader, maxPixels: number): 
 }
 
 /** A jimp that knows JPEG only, and leaves it to `decode`. */
-export function jimpWithJpegCodec(decode: JpegDecoder): (header: PictureHeader) => Promise<Raster> {
+export function jimpWithJpegCodec(decode: JpegDecoder): (header: PictureHeader) => Promise<Pixels> {
   const format = () => ({
     mime: 'image/jpeg' as const,
     decode: async (bytes: Buffer) => {

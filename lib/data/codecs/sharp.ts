@@ -2,7 +2,7 @@
 // Invariant: it gives the pixels as they are stored: no rotation, no colour profile; what it warns about is refused.
 
 import type { PictureHeader } from '../headers/index.js';
-import type { Raster } from '../orientation.js';
+import type { Pixels } from '../raster.js';
 
 /** The part of sharp's interface that is used; its own types are there only when it is installed. */
 interface Sharp {
@@ -19,7 +19,7 @@ interface SharpPipeline {
   }>;
 }
 
-export type SharpDecoder = (header: PictureHeader, maxPixels: number) => Promise<Raster>;
+export type SharpDecoder = (header: PictureHeader, maxPixels: number) => Promise<Pixels>;
 
 /** @throws Error if sharp is not installed, or does not load on this machine */
 export async function loadSharp(): Promise<{ readonly decode: SharpDecoder; readonly version: string }> {

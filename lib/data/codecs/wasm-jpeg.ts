@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { Raster } from '../orientation.js';
+import type { Pixels } from '../raster.js';
 
 /** WebAssembly memory never shrinks: after a picture of more pixels than this, it is given back and made anew. */
 const KEPT_PIXELS = 4_000_000;
@@ -28,7 +28,7 @@ declare const WebAssembly: {
 };
 
 /** Decodes greyscale, YCbCr and RGB JPEG. Rejects for anything else, and for files that libjpeg has a warning about. */
-export type JpegDecoder = (bytes: Uint8Array) => Promise<Raster>;
+export type JpegDecoder = (bytes: Uint8Array) => Promise<Pixels>;
 
 /**
  * Compiles the codec from the package's file: nothing is fetched, and it works in worker threads.

@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { FileFormatError } from '../../errors.js';
-import { ANEW, dataFile, fromJson, unseal } from './layout.js';
+import { ANEW, copyOf, dataFile, fromJson, META, unseal } from './layout.js';
 import { fromRow, type ManifestFile, type ManifestRow } from './manifest.js';
 
 /** Files in one value of the manifest. */
@@ -164,6 +164,22 @@ export function guarded<T>(folder: string, what: string, read: () => T): T {
     const why = `the store is damaged: ${what} cannot be read (${(cause as Error).message}). ${ANEW}`;
     throw new FileFormatError(dataFile(folder), why, { cause });
   }
+}
+
+/**
+ * Heights and widths of pictures that are no squares, in turn: [2 * files].
+ * @param options.done  files that are in the store; the others have no sizes yet
+ */
+export function readSizes(
+  database: StoreDatabase,
+  folder: string,
+  { files, done }: { readonly files: number; readonly done: number },
+): Uint16Array {
+  const sizes = new Uint16Array(2 * files);
+  for (let at = 0, chunk = 0; at < Math.min(files, done); at += FILES_A_CHUNK, chunk++) {
+    sizes.set(new Uint16Array(copyOf(readMeta(database, folder, META.sizes(chunk)))), 2 * at);
+  }
+  return sizes;
 }
 
 /** One value of the manifest. */

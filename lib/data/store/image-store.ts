@@ -8,8 +8,10 @@ import { throwIfAborted } from '../abort.js';
 import { ColourSums, type ColourStatistics, type ColourSumsState } from '../colour.js';
 import { chooseHeldOut, type SplitOptions } from '../labelled-files.js';
 import { PictureSums } from '../mean.js';
+import { bytesOf, pictureBytes, type PictureSize } from '../picture-size.js';
 import { checkReadRequest } from '../read-request.js';
-import type { DatasetMean, ImageDataset } from '../types.js';
+import type { Framing } from '../resize.js';
+import type { DatasetMean, ImageDataset, PictureSizes } from '../types.js';
 import {
   FILES_A_CHUNK,
   guarded,
@@ -18,6 +20,7 @@ import {
   openDatabase,
   readFiles,
   readMeta,
+  readSizes,
   type StoreDatabase,
 } from './database.js';
 import {
@@ -47,19 +50,23 @@ export class ImageStore {
   readonly path: string;
   /** Class names; a label is an index into them. */
   readonly classNames: readonly string[];
-  /** Side of the pictures, in pixels. */
+  /** Side of the pictures, in pixels; the shorter side where the framing is 'full'. */
   readonly side: number;
+  /** Whether the pictures are squares, or scaled but not cut. */
+  readonly framing: Framing;
   /** The splits that the image folder had; without train/ and val/ in it, all its pictures are 'train'. */
   readonly splits: readonly StoreSplit[];
-  /** Mean of the training pictures. */
+  /** Mean of the training pictures; of their central squares. */
   readonly mean: DatasetMean;
-  /** Colours of the training pictures. */
+  /** Colours of the training pictures; of their central squares. */
   readonly colours: ColourStatistics;
   /** Size on the disk, in bytes. */
   readonly bytes: number;
   readonly #database: StoreDatabase;
   readonly #head: ManifestHead;
   readonly #labels: Int32Array;
+  /** Height and width of each file's picture; undefined where all are squares. */
+  readonly #sizes: Uint16Array | undefined;
   readonly #reading = new Set<Promise<unknown>>();
   #lastChunk: { readonly chunk: number; readonly files: readonly ManifestFile[] } | undefined;
   #closed = false;
@@ -100,6 +107,9 @@ export class ImageStore {
     this.#head = json(META.manifest) as ManifestHead;
     this.classNames = this.#head.classNames;
     this.side = this.#head.side;
+    this.framing = this.#head.framing;
+    const { files } = this.#head;
+    this.#sizes = this.framing === 'full' ? readSizes(database, path, { files, done: files }) : undefined;
     this.splits = this.#head.splits.map(({ name }) => name);
     this.#labels = new Int32Array(copyOf(readMeta(database, path, META.labels)));
     const { summed } = json(META.progress) as Progress;
@@ -166,11 +176,10 @@ export class ImageStore {
    */
   async verify({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     for (const split of this.splits) {
-      const { length, side } = this.dataset(split);
-      const out = new Uint8Array(32 * side * side * 3);
-      for (let at = 0; at < length; at += 32) {
-        const indices = Array.from({ length: Math.min(32, length - at) }, (_, i) => at + i);
-        await this.dataset(split).read(indices, out.subarray(0, indices.length * side * side * 3), signal);
+      const dataset = this.dataset(split);
+      for (let at = 0; at < dataset.length; at += 32) {
+        const indices = Array.from({ length: Math.min(32, dataset.length - at) }, (_, i) => at + i);
+        await dataset.read(indices, new Uint8Array(bytesOf(dataset, indices)), signal);
       }
     }
   }
@@ -186,6 +195,13 @@ export class ImageStore {
   /** Label of the file at a position of the manifest. */
   labelAt(position: number): number {
     return this.#labels[position]!;
+  }
+
+  /** Size of the picture of the file at a position of the manifest. */
+  sizeAt(position: number): PictureSize {
+    const sizes = this.#sizes;
+    if (!sizes) return { height: this.side, width: this.side };
+    return { height: sizes[2 * position]!, width: sizes[2 * position + 1]! };
   }
 
   /** Path of the file at a position of the manifest, from the image folder; its position when the store is closed. */
@@ -207,15 +223,19 @@ export class ImageStore {
     }
     if (this.#closed) throw new AbortedError('reading pictures was aborted: the store was closed');
     throwIfAborted(signal, 'reading pictures');
-    const bytes = this.side * this.side * 3;
-    positions.forEach((position, i) => out.set(this.#record(position, bytes), i * bytes));
+    let at = 0;
+    for (const position of positions) {
+      const record = this.#record(position, pictureBytes(this.sizeAt(position)));
+      out.set(record, at);
+      at += record.length;
+    }
   }
 
   #record(position: number, bytes: number): Uint8Array {
     const value = guarded(this.path, 'a picture', () => this.#database.records.getBinaryFast(position));
     const name = (): string => this.nameAt(position);
     if (value?.length !== bytes + 4) {
-      const why = value ? 'has another size than the others' : 'is missing';
+      const why = value ? `has ${value.length - 4} bytes, expected ${bytes}` : 'is missing';
       throw new FileFormatError(dataFile(this.path), `the store is damaged: ${name()} ${why}. ${ANEW}`);
     }
     return opened(value, this.path, name);
@@ -267,6 +287,13 @@ function checkComplete(
   }
 }
 
+function sizesOf(store: ImageStore, positions: Uint32Array): PictureSizes {
+  return {
+    heights: Uint16Array.from(positions, (position) => store.sizeAt(position).height),
+    widths: Uint16Array.from(positions, (position) => store.sizeAt(position).width),
+  };
+}
+
 interface StorePart {
   /** Positions in the manifest of the pictures. */
   readonly positions: Uint32Array;
@@ -281,6 +308,8 @@ export class StoreDataset implements ImageDataset {
   readonly classNames: readonly string[];
   readonly labels: Int32Array;
   readonly side: number;
+  /** Undefined if the store holds squares. */
+  readonly sizes: PictureSizes | undefined;
   readonly length: number;
   /** Of all training pictures; unknown for other splits and parts. */
   readonly mean: DatasetMean | undefined;
@@ -298,6 +327,7 @@ export class StoreDataset implements ImageDataset {
     this.classNames = store.classNames;
     this.side = store.side;
     this.length = positions.length;
+    this.sizes = store.framing === 'full' ? sizesOf(store, positions) : undefined;
     this.labels = Int32Array.from(positions, (position) => store.labelAt(position));
     this.mean = mean;
   }
@@ -309,7 +339,8 @@ export class StoreDataset implements ImageDataset {
   }
 
   /**
-   * Writes pictures `indices` into `out` ([indices.length, side, side, 3]), each compared with its checksum.
+   * Writes pictures `indices` into `out`, one after the other, each compared with its checksum: [indices.length, side,
+   * side, 3] if the store holds squares.
    * @returns true for each index
    * @throws FileFormatError if a picture does not match its checksum
    * @throws AbortedError if the signal is aborted, or the store closed meanwhile

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { FileFormatError } from '../../errors.js';
 import { writeFileAtomically } from '../../io/atomic-file.js';
+import type { Framing } from '../resize.js';
 import type { StoreSplit } from './manifest.js';
 
 const KIND = 'alexnet picture store';
-const VERSION = 1;
+const VERSION = 2;
 
 const CRC_BYTES = 4;
 
@@ -25,6 +26,7 @@ export const META = {
   sums: 'sums',
   colours: 'colours',
   owner: 'owner',
+  sizes: (chunk: number) => `sizes ${chunk}`,
   positions: (split: StoreSplit) => `positions ${split}`,
   done: 'done',
 } as const;
@@ -48,8 +50,9 @@ export interface Progress {
 /** What store.json says: it is written when the store is begun, and again when it is complete. */
 export interface StoreDescription {
   readonly state: 'unfinished' | 'complete';
-  /** Side of the pictures, in pixels. */
+  /** Side of the pictures, in pixels; the shorter side where the framing is 'full'. */
   readonly side: number;
+  readonly framing: Framing;
   readonly classes: number;
   /** Files that were found. */
   readonly files: number;

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
 import { scanImageFolder } from '../image-folder.js';
+import type { Framing } from '../resize.js';
 
 export type StoreSplit = 'train' | 'validation' | 'test';
 
@@ -23,6 +24,7 @@ export interface ManifestFile {
 /** Everything but the files. */
 export interface ManifestHead {
   readonly side: number;
+  readonly framing: Framing;
   readonly maxPixels: number;
   readonly classNames: readonly string[];
   /** Files from `start` to before `end`. A split that the folder does not have is missing. */
@@ -47,7 +49,7 @@ const STATS_AT_ONCE = 64;
  */
 export async function readManifest(
   dir: string,
-  options: Pick<ManifestHead, 'side' | 'maxPixels'>,
+  options: Pick<ManifestHead, 'side' | 'framing' | 'maxPixels'>,
 ): Promise<Manifest> {
   const folder = await scanImageFolder(dir);
   const files: ManifestFile[] = [];
@@ -96,7 +98,7 @@ export function fromRow([path, label, bytes, modifiedMs]: ManifestRow): Manifest
 
 /** How the options of two manifests differ, in words; undefined if they do not. */
 export function optionDifferences(stored: ManifestHead, asked: ManifestHead): string | undefined {
-  const unlike = (['side', 'maxPixels'] as const).filter((name) => stored[name] !== asked[name]);
+  const unlike = (['side', 'framing', 'maxPixels'] as const).filter((name) => stored[name] !== asked[name]);
   if (unlike.length === 0) return undefined;
   return unlike.map((name) => `${name} ${stored[name]}, not ${asked[name]}`).join(' and ');
 }

@@ -9,7 +9,7 @@ import { ArgumentError, DataError, DecodeError, FileFormatError, FileWriteError 
 import { throwIfAborted } from '../abort.js';
 import { DecodePool } from '../decode-pool.js';
 import { DEFAULT_MAX_PIXELS, reasonOf } from '../decode.js';
-import { DEFAULT_SIDE } from '../resize.js';
+import { DEFAULT_SIDE, type Framing } from '../resize.js';
 import {
   dataFile,
   describeFile,
@@ -27,8 +27,10 @@ import { unlike, type Decoded, type WriterOptions, type WrittenStore } from './w
 export interface PrepareOptions {
   /** Folder of the store; made if it is not there. */
   readonly out: string;
-  /** Side of the squares, in pixels. Default 256. */
+  /** What the shorter side is scaled to, in pixels. Default 256. */
   readonly side?: number;
+  /** What is kept of a scaled picture: the central square ('centre', default), or all of it ('full'). */
+  readonly framing?: Framing;
   /** Number of decoding threads. Default: as many as the process may run at once. */
   readonly workers?: number;
   /** Pictures of more pixels than this count as unreadable. Default 64,000,000. */
@@ -84,7 +86,7 @@ const writing = new Set<string>();
  * Decodes every picture of an image folder (see `scanImageFolder`: all splits), scales and cuts it to a square as
  * `resizeToSquare` does, and keeps the squares in a store with their labels, names, checksums, and the mean and colour
  * statistics of the training pictures. Needs side * side * 3 bytes of disk a picture, rounded up to 4 KiB: 196 KiB at
- * 256.
+ * 256. With the framing 'full', pictures are scaled but not cut, and the statistics are those of the central squares.
  *
  * Stopped at any point, even by SIGKILL, the same call goes on where the last commit was. On a complete store it
  * compares the folder's files (names, sizes, times) with those the store was made of, and does nothing.
@@ -107,6 +109,7 @@ export async function prepareWith(
   openWriter: (options: WriterOptions) => Promise<Writer>,
 ): Promise<PreparedStore> {
   const { out, side = DEFAULT_SIDE, maxPixels = DEFAULT_MAX_PIXELS, overwrite = false } = options;
+  const { framing = 'centre' } = options;
   const { batchSize = Math.max(1, Math.min(MOST_BATCH, Math.floor(BATCH_BYTES / (side * side * 3)))) } =
     options;
   const { workers = availableParallelism() } = options;
@@ -114,12 +117,12 @@ export async function prepareWith(
     throw new ArgumentError(`batchSize is ${batchSize}, expected a positive integer`);
   }
   // Checks the other options; starts no thread before there is something to do.
-  const pool = new DecodePool({ workers, side, maxPixels });
+  const pool = new DecodePool({ workers, side, framing, maxPixels });
   const token = randomUUID();
   writing.add(token);
   try {
     await checkApart(dir, out);
-    const manifest = await readManifest(dir, { side, maxPixels });
+    const manifest = await readManifest(dir, { side, framing, maxPixels });
     const complete = await checkOut(out, { manifest, overwrite });
     if (complete) return complete;
     await beginFolder(out, { manifest, overwrite });
@@ -198,6 +201,7 @@ async function beginFolder(
   await writeDescription(out, {
     state: 'unfinished',
     side: head.side,
+    framing: head.framing,
     classes: head.classNames.length,
     files: head.files,
   });
@@ -259,6 +263,7 @@ async function describeResult(
   await writeDescription(out, {
     state: 'complete',
     side: head.side,
+    framing: head.framing,
     classes: head.classNames.length,
     files: head.files,
     bytes: size,

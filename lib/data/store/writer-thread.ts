@@ -17,7 +17,7 @@ import { StoreWriter, type Decoded, type WriterOptions, type WrittenStore } from
 export interface Writer {
   /** When it was opened. */
   readonly progress: Progress;
-  /** The squares are the writer's from then on. */
+  /** The pictures are the writer's from then on. */
   commit(batch: readonly Decoded[]): Promise<Progress>;
   finish(): Promise<WrittenStore>;
   /** Idempotent. */
@@ -50,7 +50,7 @@ class ThreadedWriter implements Writer {
 
   commit(batch: readonly Decoded[]): Promise<Progress> {
     const memory = batch.flatMap((decoded) =>
-      decoded instanceof Uint8Array ? [decoded.buffer as ArrayBuffer] : [],
+      'reason' in decoded ? [] : [decoded.data.buffer as ArrayBuffer],
     );
     return this.#thread.ask({ commit: batch }, memory) as Promise<Progress>;
   }

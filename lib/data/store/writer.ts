@@ -13,6 +13,9 @@ import {
 import { formatBytes, formatCount } from '../../format.js';
 import { ColourSums, type ColourSumsState } from '../colour.js';
 import { PictureSums } from '../mean.js';
+import { centralSquare } from '../picture-size.js';
+import { MOST_PROPORTION } from '../resize.js';
+import type { RgbImage } from '../types.js';
 import {
   FILES_A_CHUNK,
   giveBack,
@@ -21,6 +24,7 @@ import {
   peekMeta,
   readFiles,
   readMeta,
+  readSizes,
   reserve,
   type StoreDatabase,
 } from './database.js';
@@ -59,8 +63,8 @@ export interface WriterOptions {
   readonly overwrite: boolean;
 }
 
-/** What became of one file: its square, which may be kept, or why there is none. */
-export type Decoded = Uint8Array | { readonly reason: string };
+/** What became of one file: its picture, which may be kept, or why there is none. */
+export type Decoded = RgbImage | { readonly reason: string };
 
 /** What a finished store holds. */
 export interface WrittenStore {
@@ -73,10 +77,17 @@ const START: Progress = { done: 0, failures: 0, summed: 0, digest: 0 };
 /** Pages of a store's tree, besides those of the pictures: 1 in 50 is ample. */
 const TREE_SHARE = 1.02;
 const PAGE_BYTES = 4096;
+/** Width by height of most photographs. */
+const USUAL_PROPORTION = 3 / 2;
 /** LMDB's header of a large value, and the checksum. */
 const RECORD_EXTRA_BYTES = 28;
 /** Enough for a transaction that changes a few small values. */
 const SMALL_CHANGE_BYTES = 2 ** 18;
+
+/** What a picture takes on the disk. */
+function recordBytes(bytes: number): number {
+  return Math.ceil(Math.ceil((bytes + RECORD_EXTRA_BYTES) / PAGE_BYTES) * PAGE_BYTES * TREE_SHARE);
+}
 
 export class StoreWriter {
   readonly #folder: string;
@@ -85,6 +96,8 @@ export class StoreWriter {
   readonly #database: StoreDatabase;
   #progress: Progress = START;
   #sums: PictureSums;
+  /** Of all files in turn: height and width; empty where all are squares. */
+  readonly #sizes: Uint16Array;
   #colours = new ColourSums();
   #isDone = false;
   #failed = false;
@@ -118,6 +131,7 @@ export class StoreWriter {
     this.#manifest = manifest;
     this.#owner = thisProcess(token);
     this.#sums = new PictureSums(this.#values);
+    this.#sizes = new Uint16Array(manifest.head.framing === 'full' ? 2 * manifest.files.length : 0);
     this.#database = openDatabase(folder, { readOnly: false, mapBytes: this.#mapBytes(bytes) });
   }
 
@@ -129,16 +143,17 @@ export class StoreWriter {
     return this.#manifest.head.side ** 2 * 3;
   }
 
-  /** Twice what is needed: pages that are replaced are free only two transactions later. */
+  /** Twice what is needed at most: pages that are replaced are free only two transactions later. */
   #mapBytes(bytes: number): number {
-    return 2 * bytes + 2 * this.#bytesFor(this.#manifest.files.length) + 2 ** 28;
+    const { head, files } = this.#manifest;
+    const most = head.framing === 'full' ? MOST_PROPORTION : 1;
+    return 2 * bytes + 2 * most * this.#bytesFor(files.length) + 2 ** 28;
   }
 
-  /** What `files` more pictures take on the disk. */
+  /** What `files` more pictures take on the disk; of pictures that are not cut, by the usual proportion. */
   #bytesFor(files: number): number {
-    const record = Math.ceil((this.#values + RECORD_EXTRA_BYTES) / PAGE_BYTES) * PAGE_BYTES;
-    const sums = 8 * this.#values;
-    return Math.ceil(files * record * TREE_SHARE) + sums + SMALL_CHANGE_BYTES;
+    const proportion = this.#manifest.head.framing === 'full' ? USUAL_PROPORTION : 1;
+    return files * recordBytes(this.#values * proportion) + 8 * this.#values + SMALL_CHANGE_BYTES;
   }
 
   /** What the manifest takes on the disk. */
@@ -178,6 +193,9 @@ export class StoreWriter {
     const sums = new Float64Array(copyOf(readMeta(database, folder, META.sums)));
     this.#sums = new PictureSums(sums, this.#progress.summed);
     this.#colours = ColourSums.from(fromJson(readMeta(database, folder, META.colours)) as ColourSumsState);
+    this.#sizes.set(
+      readSizes(database, folder, { files: this.#sizes.length / 2, done: this.#progress.done }),
+    );
     this.#isDone = peekMeta(database, folder, META.done) !== undefined;
     if (!this.#isDone) this.#checkSpace();
   }
@@ -225,33 +243,53 @@ export class StoreWriter {
     if (this.#closed || this.#failed) throw new DisposedError('the store is closed, or a commit has failed');
     // Until the commit has succeeded, the sums are ahead of the store.
     this.#failed = true;
+    const from = this.#progress.done;
     let { done, failures, summed, digest } = this.#progress;
+    let bytes = 8 * this.#values + SMALL_CHANGE_BYTES;
     const records: { position: number; value: Buffer; failed: boolean }[] = [];
     for (const decoded of batch) {
       const position = done++;
-      const failed = !(decoded instanceof Uint8Array);
-      const value = seal(failed ? Buffer.from(decoded.reason) : decoded);
+      const failed = 'reason' in decoded;
+      const value = seal(failed ? Buffer.from(decoded.reason) : decoded.data);
+      bytes += recordBytes(value.length);
       records.push({ position, value, failed });
       digest = extendDigest(digest, position, failed ? undefined : value);
       if (failed) failures++;
-      else if (this.#isTraining(position)) {
-        this.#sums.add(decoded);
-        this.#colours.add(decoded);
+      else this.#noteSize(position, decoded);
+      if (!failed && this.#isTraining(position)) {
+        const square = centralSquare(decoded.data, decoded, this.#manifest.head.side);
+        this.#sums.add(square);
+        this.#colours.add(square);
         summed++;
       }
     }
     const progress = { done, failures, summed, digest };
-    this.#transaction(this.#bytesFor(batch.length), () => {
+    this.#transaction(bytes, () => {
       this.#checkOwner();
       for (const { position, value, failed } of records) {
         const { failures: reasons, records: pictures } = this.#database;
         void (failed ? reasons : pictures).put(position, value);
       }
+      this.#putSizes(from, done);
       this.#putProgress(progress);
     });
     this.#failed = false;
     this.#progress = progress;
     return progress;
+  }
+
+  #noteSize(position: number, { height, width }: RgbImage): void {
+    if (this.#sizes.length > 0) this.#sizes.set([height, width], 2 * position);
+  }
+
+  /** The chunks that files `from` to before `end` are in. */
+  #putSizes(from: number, end: number): void {
+    if (this.#sizes.length === 0) return;
+    for (let chunk = Math.floor(from / FILES_A_CHUNK); chunk * FILES_A_CHUNK < end; chunk++) {
+      const [first, last] = [chunk * FILES_A_CHUNK, (chunk + 1) * FILES_A_CHUNK];
+      const part = this.#sizes.slice(2 * first, 2 * last);
+      this.#put(META.sizes(chunk), new Uint8Array(part.buffer));
+    }
   }
 
   #isTraining(position: number): boolean {

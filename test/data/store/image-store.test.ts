@@ -113,7 +113,7 @@ describe('ImageStore', () => {
     const cases: [text: string, message: RegExp][] = [
       ['{', /store\.json: it is damaged/],
       ['{}', /it is not of a picture store of this package/],
-      [text.replace('"version": 1', '"version": 2'), /the store has version 2, this package reads 1/],
+      [text.replace('"version": 2', '"version": 1'), /the store has version 1, this package reads 2/],
       [text.replace('"complete"', '"unfinished"'), /unfinished.*run the same alexnet prepare command again/],
       [text.replace(/"digest": \d+/, '"digest": 1'), /not of the same store/],
       [text.replace(/"bytes": \d+/, '"bytes": 0.5'), /it is damaged/],
@@ -203,7 +203,7 @@ async function largeStore({ files, side }: { files: number; side: number }): Pro
   mkdirSync(folder);
   const manifest: Manifest = {
     head: {
-      ...{ side, maxPixels: 1, files, digest: 'made up', classNames: ['a', 'b'] },
+      ...{ side, framing: 'centre', maxPixels: 1, files, digest: 'made up', classNames: ['a', 'b'] },
       splits: [{ name: 'train', start: 0, end: files }],
     },
     files: Array.from({ length: files }, (_, i) => ({
@@ -212,12 +212,21 @@ async function largeStore({ files, side }: { files: number; side: number }): Pro
   };
   const writer = await StoreWriter.open({ folder, manifest, token: 'a', ownTokens: ['a'], overwrite: false });
   for (let at = 0; at < files; at += 1000) {
-    writer.commit(Array.from({ length: 1000 }, (_, i) => new Uint8Array(side * side * 3).fill(at + i)));
+    const bytes = Array.from({ length: 1000 }, (_, i) => new Uint8Array(side * side * 3).fill(at + i));
+    writer.commit(bytes.map((data) => ({ width: side, height: side, data })));
   }
   const { digest } = writer.finish();
   await writer.close();
   const { length } = readFileSync(dataFile(folder));
-  const description = { side, classes: 2, files, bytes: length, failures: 0, digest };
+  const description = {
+    side,
+    framing: 'centre',
+    classes: 2,
+    files,
+    bytes: length,
+    failures: 0,
+    digest,
+  } as const;
   await writeDescription(folder, { state: 'complete', ...description });
   return folder;
 }

@@ -246,7 +246,7 @@ describe('prepareStore', () => {
 
 describe('a store that is being written', () => {
   const open = async (dir: string, folder: string, over: Partial<WriterOptions> = {}) => {
-    const manifest = await readManifest(dir, { side: SIDE, maxPixels: 64_000_000 });
+    const manifest = await readManifest(dir, { side: SIDE, framing: 'centre', maxPixels: 64_000_000 });
     mkdirSync(folder, { recursive: true });
     return StoreWriter.open({
       folder,
@@ -257,7 +257,7 @@ describe('a store that is being written', () => {
       ...over,
     });
   };
-  const square = new Uint8Array(SIDE * SIDE * 3);
+  const square = { width: SIDE, height: SIDE, data: new Uint8Array(SIDE * SIDE * 3) };
 
   it('is refused to others, and to --overwrite', async () => {
     const dir = tempFiles(splitPictures(2));
@@ -315,10 +315,10 @@ function holdScript(dir: string, out: string): string {
     import { mkdirSync } from 'node:fs';
     const folder = ${JSON.stringify(out)};
     mkdirSync(folder, { recursive: true });
-    const manifest = await readManifest(${JSON.stringify(dir)}, { side: ${SIDE}, maxPixels: 64e6 });
+    const manifest = await readManifest(${JSON.stringify(dir)}, { side: ${SIDE}, framing: 'centre', maxPixels: 64e6 });
     // What prepareStore writes first.
     const { writeDescription } = await import(${module('layout.js')});
-    await writeDescription(folder, { state: 'unfinished', side: ${SIDE}, classes: 2, files: manifest.files.length });
+    await writeDescription(folder, { state: 'unfinished', side: ${SIDE}, framing: 'centre', classes: 2, files: manifest.files.length });
     await StoreWriter.open({ folder, manifest, token: 'a', ownTokens: ['a'], overwrite: false });
     console.log('open ' + process.pid + ' ');
     setTimeout(() => {}, 60_000);

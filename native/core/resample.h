@@ -1,4 +1,4 @@
-// Bilinear resampling of one row at a time, out of a rectangle of a picture.
+// Resampling of one row at a time, out of a rectangle of a picture.
 // Invariant: pixels outside the rectangle have no weight: the same as cropping first, then resizing.
 #pragma once
 
@@ -6,17 +6,26 @@
 #include <cstdint>
 #include <vector>
 
-namespace alexnet::cpu {
+namespace alexnet {
 
 /** One axis: output i is the sum over t of weights[t * output + i] * input[starts[i] + t]. */
 class ResampleAxis {
  public:
   /**
-   * Triangle filter of support max(1, input / output) around pixel centres, weights normalised over the
-   * pixels that exist: what PIL's BILINEAR and torch's interpolate(antialias=True, align_corners=False)
-   * compute.
+   * All of the input. Triangle filter of support max(1, input / output) around pixel centres, weights
+   * normalised over the pixels that exist: what PIL's BILINEAR and torch's interpolate(antialias=True,
+   * align_corners=False) compute.
    */
-  void Plan(int64_t input, int64_t output);
+  void PlanTriangle(int64_t input, int64_t output);
+  /**
+   * Pixels first..first + count - 1 of `input` pixels scaled to `scaled`. With s = input / scaled, output
+   * pixel i covers the input from i * s to (i + 1) * s. Shrinking (s > 1) averages over that area; enlarging
+   * is Keys' cubic convolution with a = -0.5 at (i + 0.5) * s - 0.5, the outermost pixel repeated beyond the
+   * border (Keys 1981, equation 4).
+   */
+  void PlanSmooth(int64_t input, int64_t scaled, int64_t first, int64_t count);
+  /** Counts the input from its first pixel that is used on, and only to the last one. @returns that pixel */
+  int64_t Narrow();
 
   int64_t input() const { return input_; }
   int64_t output() const { return static_cast<int64_t>(starts_.size()); }
@@ -25,6 +34,9 @@ class ResampleAxis {
   float weight(int64_t tap, int64_t i) const { return weights_[static_cast<size_t>(tap * output() + i)]; }
 
  private:
+  void Begin(int64_t input, int64_t output, int64_t taps);
+  float& WeightOf(int64_t pixel, int64_t i);
+
   int64_t input_ = 0;
   int64_t taps_ = 0;
   std::vector<int32_t> starts_;
@@ -35,8 +47,11 @@ class ResampleAxis {
  */
 class Resampler {
  public:
-  void Plan(int64_t height, int64_t width, int64_t side);
-  /** Row `row` of the output, [side * 3], of a rectangle whose first value is at `from`. */
+  /** To be called when both axes have been planned. */
+  void Plan();
+  ResampleAxis& rows() { return rows_; }
+  ResampleAxis& columns() { return columns_; }
+  /** Row `row` of the output, [columns * 3], of a rectangle whose first value is at `from`. */
   void Row(const uint8_t* from, int64_t stride, int64_t row, float* out);
   void Row(const float* from, int64_t stride, int64_t row, float* out);
   /** The same of `from - less`, at the price of little more than one of them. */
@@ -57,4 +72,4 @@ class Resampler {
   std::vector<float> narrowed_;
 };
 
-}  // namespace alexnet::cpu
+}  // namespace alexnet

@@ -1,13 +1,13 @@
-// Bilinear resampling: rows are averaged first, which runs along contiguous bytes, then columns.
+// Resampling: rows are averaged first, which runs along contiguous bytes, then columns.
 // Invariant: what a row holds does not depend on which rows were asked for before.
-#include "cpu/resample.h"
+#include "core/resample.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/parallel.h"
+#include "core/every_isa.h"
 
-namespace alexnet::cpu {
+namespace alexnet {
 namespace {
 
 ALEXNET_EVERY_ISA void AddScaled(const uint8_t* in, float weight, float* sum, int64_t count) {
@@ -48,37 +48,81 @@ double Triangle(const Window& window, int64_t pixel) {
   return std::max(0.0, 1.0 - std::abs(distance));
 }
 
+/** Keys 1981, equation 4 with a = -0.5. */
+double CatmullRom(double distance) {
+  const double d = std::abs(distance);
+  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+}
+
 }  // namespace
 
-void ResampleAxis::Plan(int64_t input, int64_t output) {
-  const double scale = static_cast<double>(input) / static_cast<double>(output);
+void ResampleAxis::Begin(int64_t input, int64_t output, int64_t taps) {
   input_ = input;
-  taps_ = std::min(input, static_cast<int64_t>(std::floor(2 * std::max(1.0, scale))) + 1);
+  taps_ = std::min(input, taps);
   starts_.resize(static_cast<size_t>(output));
   weights_.assign(static_cast<size_t>(output * taps_), 0.f);
+}
+
+float& ResampleAxis::WeightOf(int64_t pixel, int64_t i) {
+  return weights_[static_cast<size_t>((pixel - start(i)) * output() + i)];
+}
+
+void ResampleAxis::PlanTriangle(int64_t input, int64_t output) {
+  const double scale = static_cast<double>(input) / static_cast<double>(output);
+  Begin(input, output, static_cast<int64_t>(std::floor(2 * std::max(1.0, scale))) + 1);
   for (int64_t i = 0; i < output; ++i) {
     const Window window = WindowOf(i, input, scale);
     double total = 0;
     for (int64_t pixel = window.first; pixel < window.end; ++pixel) total += Triangle(window, pixel);
     // Near the end the window moves back, so that all its taps are pixels; those in front get no weight.
-    const int64_t start = std::min(window.first, input - taps_);
-    starts_[static_cast<size_t>(i)] = static_cast<int32_t>(start);
+    starts_[static_cast<size_t>(i)] = static_cast<int32_t>(std::min(window.first, input - taps_));
     for (int64_t pixel = window.first; pixel < window.end; ++pixel) {
-      weights_[static_cast<size_t>((pixel - start) * output + i)] =
-          static_cast<float>(Triangle(window, pixel) / total);
+      WeightOf(pixel, i) = static_cast<float>(Triangle(window, pixel) / total);
     }
   }
 }
 
-void Resampler::Plan(int64_t height, int64_t width, int64_t side) {
-  rows_.Plan(height, side);
-  columns_.Plan(width, side);
-  narrowed_.resize(static_cast<size_t>(width) * 3);
+void ResampleAxis::PlanSmooth(int64_t input, int64_t scaled, int64_t first, int64_t count) {
+  const double scale = static_cast<double>(input) / static_cast<double>(scaled);
+  const bool shrinks = input > scaled;
+  Begin(input, count, shrinks ? static_cast<int64_t>(std::ceil(scale)) + 1 : 4);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<double>(first + i);
+    const double centre = (at + 0.5) * scale - 0.5, from = at * scale;
+    const auto leftmost = static_cast<int64_t>(std::floor(shrinks ? from : centre - 1));
+    const int64_t start = std::clamp<int64_t>(leftmost, 0, input - taps_);
+    starts_[static_cast<size_t>(i)] = static_cast<int32_t>(start);
+    if (shrinks) {
+      const double to = std::min(from + scale, static_cast<double>(input));
+      for (int64_t pixel = start; pixel < start + taps_; ++pixel) {
+        const double covered =
+            std::min(static_cast<double>(pixel + 1), to) - std::max(static_cast<double>(pixel), from);
+        WeightOf(pixel, i) = static_cast<float>(std::max(0.0, covered) / scale);
+      }
+    } else {
+      for (int64_t pixel = leftmost; pixel < leftmost + 4; ++pixel) {
+        WeightOf(std::clamp<int64_t>(pixel, 0, input - 1), i) +=
+            static_cast<float>(CatmullRom(centre - static_cast<double>(pixel)));
+      }
+    }
+  }
+}
+
+int64_t ResampleAxis::Narrow() {
+  const int32_t first = starts_.front();
+  input_ = starts_.back() + taps_ - first;
+  for (int32_t& start : starts_) start -= first;
+  return first;
+}
+
+void Resampler::Plan() {
+  narrowed_.resize(static_cast<size_t>(columns_.input()) * 3);
   PlanColumns();
 }
 
 void Resampler::PlanColumns() {
-  const int64_t side = columns_.output(), values = side * 3;
+  const int64_t values = columns_.output() * 3;
   column_starts_.resize(static_cast<size_t>(values));
   column_weights_.resize(static_cast<size_t>(values * columns_.taps()));
   for (int64_t i = 0; i < values; ++i) {
@@ -131,4 +175,4 @@ void Resampler::DifferenceRow(const uint8_t* from, const float* less, int64_t st
   Columns(out);
 }
 
-}  // namespace alexnet::cpu
+}  // namespace alexnet
