@@ -1,11 +1,12 @@
 // Decoding speed of one thread, by decoder: `npm run bench:decode -- FOLDER [--pictures 200] [--side 256]`.
-// Invariant: every row reads the same files to squares of the same side; the best of four rounds counts.
+// Invariant: every row reads the same files to squares of the same side; the best of four rounds counts, and the CPU
+// time of all threads is shown, so that no row can win by using a second one.
 import { readdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Jimp } from 'jimp';
-import { decodeFile, decoderInfo, PICTURE_EXTENSIONS, resizeToSquare, type Decoder } from '../lib/index.js';
+import { DecodePool, decoderInfo, PICTURE_EXTENSIONS, type Decoder } from '../lib/index.js';
 
 const ROUNDS = 4;
 
@@ -31,44 +32,64 @@ async function picturesOf(dir: string, most: number): Promise<string[]> {
   );
 }
 
-type Row = Record<'decode' | 'square', (path: string) => Promise<unknown>>;
+/** Reads all files. */
+type Row = () => Promise<unknown>;
+
+interface Measured {
+  /** Of the best round. */
+  readonly perSecond: number;
+  /** Of all threads of the process, in the round in which it was least. */
+  readonly cpuMs: number;
+}
 
 /** The rows take turns, so that a busy moment of the machine does not count against one of them. */
-async function measure(rows: Readonly<Record<string, Row>>): Promise<Record<string, object>> {
-  const best = new Map<string, number>();
+async function measure(rows: Readonly<Record<string, Row>>): Promise<ReadonlyMap<string, Measured>> {
+  const best = new Map<string, Measured>();
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, row] of Object.entries(rows)) {
-      for (const [kind, read] of Object.entries(row)) {
-        const start = performance.now();
-        for (const path of files) await read(path);
-        const perSecond = (files.length / (performance.now() - start)) * 1000;
-        best.set(`${name} ${kind}`, Math.max(perSecond, best.get(`${name} ${kind}`) ?? 0));
-      }
+    for (const [name, read] of Object.entries(rows)) {
+      const [start, cpu] = [performance.now(), process.cpuUsage()];
+      await read();
+      const { user, system } = process.cpuUsage(cpu);
+      const perSecond = (files.length / (performance.now() - start)) * 1000;
+      const cpuMs = (user + system) / 1000 / files.length;
+      const { perSecond: fastest = 0, cpuMs: least = Infinity } = best.get(name) ?? {};
+      best.set(name, { perSecond: Math.max(perSecond, fastest), cpuMs: Math.min(cpuMs, least) });
     }
   }
-  const rounded = (name: string, kind: keyof Row) => Math.round(best.get(`${name} ${kind}`) ?? 0);
-  return Object.fromEntries(
-    Object.keys(rows).map((name) => [
-      name,
-      { 'decoded a second': rounded(name, 'decode'), 'squares a second': rounded(name, 'square') },
-    ]),
-  );
+  return best;
 }
 
+const JIMP_ALONE = 'jimp alone (read, cover)';
 const decoders = await decoderInfo();
 const rows: Record<string, Row> = {
-  'jimp alone (read, cover)': {
-    decode: (path) => Jimp.read(path),
-    square: async (path) => (await Jimp.read(path)).cover({ w: side, h: side }),
+  [JIMP_ALONE]: async () => {
+    for (const path of files) (await Jimp.read(path)).cover({ w: side, h: side });
   },
 };
+const pools: DecodePool[] = [];
 for (const decoder of ['jimp', 'wasm', 'sharp', 'auto'] satisfies Decoder[]) {
   if (decoder !== 'auto' && !decoders[decoder].available) continue;
-  const decode = (path: string) => decodeFile(path, { decoder });
-  rows[decoder] = { decode, square: async (path) => resizeToSquare(await decode(path), side) };
+  const pool = new DecodePool({ workers: 1, side, decoder });
+  pools.push(pool);
+  rows[decoder] = () => pool.decode(files);
 }
 console.log(
-  `${cpus()[0]?.model.trim()}, Node ${process.versions.node}, one thread, ${files.length} pictures`,
+  `${cpus()[0]?.model.trim()}, Node ${process.versions.node}, one decoding thread, ${files.length} pictures`,
 );
 console.log(decoders);
-console.table(await measure(rows));
+const results = await measure(rows);
+await Promise.all(pools.map((pool) => pool.close()));
+const alone = results.get(JIMP_ALONE)!;
+console.table(
+  Object.fromEntries(
+    [...results].map(([name, { perSecond, cpuMs }]) => [
+      name,
+      {
+        'squares a second': Math.round(perSecond),
+        'times jimp alone': Number((perSecond / alone.perSecond).toFixed(2)),
+        'CPU ms a picture': Number(cpuMs.toFixed(2)),
+        'times less CPU': Number((alone.cpuMs / cpuMs).toFixed(2)),
+      },
+    ]),
+  ),
+);
