@@ -162,10 +162,11 @@ function judgesOf(
 /** The batch as one of the models sees it: it was planned for inputs of `planned` pixels. */
 function seenBy({ augmentation, preprocessing }: Judge, batch: ImageBatch, planned: number): ImageBatch {
   if (preprocessing.options.crop === planned) return batch;
-  const { side } = batch;
-  const records = Array.from(batch.indices, (index) =>
-    planAugmentation(augmentation, { seed: 0, epoch: 0, index, side }),
-  );
+  const { side, frames } = batch;
+  const records = Array.from(batch.indices, (index, i) => {
+    const [, height = side, width = side] = frames?.subarray(i * 3, i * 3 + 3) ?? [];
+    return planAugmentation(augmentation, { seed: 0, epoch: 0, index, height, width });
+  });
   return { ...batch, records: Float32Array.from(records.flatMap((record) => [...record])) };
 }
 

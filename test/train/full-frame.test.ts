@@ -1,7 +1,7 @@
 // Training on pictures that are not cut to squares.
 // Invariant: the same pictures as squares, in frames of their own size, train to the same losses.
 import assert from 'node:assert/strict';
-import type { InMemoryDataset} from '../../lib/data/index.js';
+import type { InMemoryDataset } from '../../lib/data/index.js';
 import { randomCrop, type ImageDataset } from '../../lib/data/index.js';
 import { Preprocessing } from '../../lib/models/index.js';
 import { evaluate, Trainer } from '../../lib/train/index.js';
