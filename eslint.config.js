@@ -59,7 +59,15 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default defineConfig(
-  globalIgnores(['dist/', 'build/', 'prebuilds/', '.cache/', 'coverage/', 'docs/api/']),
+  globalIgnores([
+    'dist/',
+    'build/',
+    'prebuilds/',
+    '.cache/',
+    'coverage/',
+    'docs/api/',
+    'scripts/package/consumer/*.{ts,cts}',
+  ]),
   {
     files: ['**/*.ts'],
     extends: [js.configs.recommended, tseslint.configs.recommendedTypeChecked],
@@ -85,9 +93,20 @@ export default defineConfig(
     rules: { 'no-console': 'off', 'no-restricted-properties': everywhere['no-restricted-properties'] },
   },
   {
+    files: ['**/*.cjs'],
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: { ...nodeGlobals, require: 'readonly', module: 'writable' },
+    },
+  },
+  {
+    files: ['**/*.{js,mjs}'],
+    languageOptions: { sourceType: 'module', globals: nodeGlobals },
+  },
+  {
     files: ['**/*.{js,mjs,cjs}'],
     extends: [js.configs.recommended],
-    languageOptions: { ecmaVersion: 'latest', sourceType: 'module', globals: nodeGlobals },
+    languageOptions: { ecmaVersion: 'latest' },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: { ...everywhere, 'no-unused-vars': ['error', unusedNames] },
   },

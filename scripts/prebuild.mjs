@@ -46,7 +46,8 @@ function linkPortably() {
   output(process.execPath, [path.join(root, 'scripts', 'build-native.mjs')], { stdio: 'inherit' });
   const stubs = path.join(build, `glibc-${GLIBC}`);
   makeStubs(stubs, GLIBC);
-  output('cmake', [`-DALEXNET_GLIBC_STUBS=${stubs}`, build]);
+  // One binary for machines with and without a GPU: the build must not do without CUDA, as others may.
+  output('cmake', ['-DALEXNET_CUDA=ON', `-DALEXNET_GLIBC_STUBS=${stubs}`, build]);
   output('cmake', ['--build', build, '--target', 'alexnet-portable']);
   return path.join(build, 'portable', 'alexnet.node');
 }

@@ -1,4 +1,4 @@
-// Loads the native addon and gives it types. Nothing else in the package calls `require`.
+// Loads the native addon and gives it types.
 // Invariant: the addon is loaded once, on first use; a failed load says what was tried and what to run.
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
