@@ -1,0 +1,93 @@
+// This package as a peer: see job.ts.
+// Invariant: uses the public API only.
+import { readFile } from 'node:fs/promises';
+import {
+  alexnet,
+  CrossEntropyLoss,
+  openDevice,
+  ops,
+  SGD,
+  type Device,
+  type Model,
+  type Tensor,
+} from '../../lib/index.js';
+import { measure, reply, type Job } from './job.js';
+import { PRESET, readReference, type Reference } from './reference.js';
+
+await reply(async (job) => {
+  const device = openDevice('cpu', { threads: job.threads });
+  const model = alexnet({ classes: 1000, preset: PRESET });
+  model.initialize(device, { seed: 1 });
+  const reference = job.reference === undefined ? undefined : await readReference(job.reference);
+  if (reference) await setWeights(model, reference);
+  const { x, labels } = batch(device, job, reference);
+  const work = {
+    train: trainingStep(model, x, labels),
+    infer: inference(model, x),
+    check: () => lossOf(model, x, labels),
+  }[job.task];
+  const measured = await measure(job, work);
+  const versions = { alexnet: await packageVersion(), oneDNN: device.info.properties['oneDNN'] ?? '?' };
+  return { ...measured, versions, ...(job.task === 'check' && { loss: await lossOf(model, x, labels) }) };
+});
+
+type Labels = Tensor<'int32', readonly [number]>;
+type Pictures = Tensor<'float32'>;
+
+async function setWeights({ network }: Model, { tensors }: Reference): Promise<void> {
+  for (const parameter of network.parameters) {
+    const values = tensors.get(parameter.name);
+    if (!values) throw new Error(`the reference has no ${parameter.name}`);
+    parameter.assign(parameter.value.device.tensor(values, { shape: parameter.shape }));
+  }
+}
+
+function batch(device: Device, job: Job, reference: Reference | undefined): { x: Pictures; labels: Labels } {
+  const { batchSize } = reference ?? job;
+  const shape = [batchSize, 3, 227, 227] as const;
+  const x = reference
+    ? device.tensor(reference.x, { shape })
+    : ops.gaussian(device, { shape, std: 1, seed: 2 });
+  const labels = reference?.labels ?? Int32Array.from({ length: batchSize }, (_, i) => (i * 37) % 1000);
+  return { x, labels: device.tensor(labels, { shape: [batchSize] }) };
+}
+
+function trainingStep(model: Model, x: Pictures, labels: Labels): () => Promise<number> {
+  const loss = new CrossEntropyLoss();
+  const optimizer = new SGD(model.network.parameters, { learningRate: 0.01 });
+  let step = 0;
+  return async () => {
+    const { y, saved } = model.network.forward(x, { training: true, gradient: true, seed: 3, step: ++step });
+    using logits = y;
+    using state = saved as Disposable;
+    const { loss: value, saved: lossSaved } = loss.forward(logits, labels);
+    using mean = value;
+    using lossState = lossSaved;
+    using gradient = loss.backward(lossState);
+    model.network.backward(gradient, state, { inputGradient: false });
+    optimizer.step();
+    // The loss is read when the update is done, as in the other peers.
+    const [result] = await Promise.all([mean.item(), model.device.synchronize()]);
+    return result;
+  };
+}
+
+function inference(model: Model, x: Pictures): () => Promise<Float32Array> {
+  return async () => {
+    using logits = model.forward(x);
+    return await logits.data();
+  };
+}
+
+async function lossOf(model: Model, x: Pictures, labels: Labels): Promise<number> {
+  using logits = model.forward(x);
+  const { loss, saved } = new CrossEntropyLoss().forward(logits, labels);
+  using mean = loss;
+  saved[Symbol.dispose]();
+  return await mean.item();
+}
+
+async function packageVersion(): Promise<string> {
+  const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,86 @@
+// What this machine can do at most: the largest matrix products and copies, by oneDNN and OpenMP alone.
+// Invariant: prints a line "name value" for each, the best of several runs. Usage: ceilings THREADS
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "dnnl.hpp"
+
+namespace {
+
+constexpr int kRuns = 7;
+
+/** Seconds of the fastest of several runs, after one that is not counted. */
+template <typename Work>
+double Fastest(const Work& work) {
+  work();
+  double best = 1e30;
+  for (int i = 0; i < kRuns; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best,
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/** GFLOP/s of an n x n x n product whose operands lie as oneDNN wants them; 0 if the type is not supported. */
+double MatrixProduct(dnnl::engine& engine, dnnl::memory::data_type type, dnnl::memory::dim n) {
+  using dnnl::memory;
+  try {
+    const memory::desc any({n, n}, type, memory::format_tag::any);
+    const dnnl::matmul::primitive_desc description(engine, any, any, any);
+    memory a(description.src_desc(), engine);
+    memory b(description.weights_desc(), engine);
+    memory c(description.dst_desc(), engine);
+    for (memory* operand : {&a, &b, &c}) {
+      std::memset(operand->get_data_handle(), 0, operand->get_desc().get_size());
+    }
+    dnnl::stream stream(engine);
+    const dnnl::matmul product(description);
+    const double seconds = Fastest([&] {
+      product.execute(stream, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}});
+      stream.wait();
+    });
+    const auto size = static_cast<double>(n);
+    return 2 * size * size * size / seconds / 1e9;
+  } catch (const dnnl::error&) {
+    return 0;
+  }
+}
+
+/** GB/s, read and written bytes together, of a copy by all threads. */
+double Copy(size_t bytes) {
+  const auto words = static_cast<std::ptrdiff_t>(bytes / sizeof(double));
+  const std::unique_ptr<double[]> source(new double[words]);
+  const std::unique_ptr<double[]> target(new double[words]);
+#pragma omp parallel for schedule(static)
+  for (std::ptrdiff_t i = 0; i < words; ++i) source[i] = target[i] = 1;
+  const double seconds = Fastest([&] {
+#pragma omp parallel
+    {
+      const std::ptrdiff_t part = words / omp_get_num_threads();
+      const std::ptrdiff_t begin = part * omp_get_thread_num();
+      std::memcpy(target.get() + begin, source.get() + begin, part * sizeof(double));
+    }
+  });
+  return 2 * static_cast<double>(bytes) / seconds / 1e9;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1) omp_set_num_threads(std::atoi(argv[1]));
+  dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  std::printf("float32GFlops %.1f\n", MatrixProduct(engine, dnnl::memory::data_type::f32, 4096));
+  std::printf("bfloat16GFlops %.1f\n", MatrixProduct(engine, dnnl::memory::data_type::bf16, 4096));
+  std::printf("copyGBps %.2f\n", Copy(size_t{512} << 20));
+  return 0;
+}
