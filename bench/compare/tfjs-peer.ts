@@ -67,25 +67,6 @@ const SIZES = {
 type LayerName = keyof typeof SIZES;
 const WEIGHT_DECAY = 5e-4;
 
-await reply(async (job) => {
-  const backend = String(job.options['backend']);
-  const { tf, versions } = await load(String(job.options['root']), backend);
-  const reference = job.reference === undefined ? undefined : await readReference(job.reference);
-  const network = new Network(tf, reference);
-  const { x, labels } = batch(tf, job, reference);
-  const lossOf = (training: boolean) =>
-    tf.losses.softmaxCrossEntropy(labels, network.forward(x, { training }));
-  const optimizer = tf.train.momentum(0.01, 0.9);
-  const calls = {
-    train: () => trainingStep(tf, { network, optimizer, loss: () => lossOf(true) }),
-    infer: () => readAndDispose(tf.tidy(() => network.forward(x, { training: false }))),
-    check: () => readAndDispose(tf.tidy(() => lossOf(false))),
-  };
-  const measured = await measure(job, calls[job.task]);
-  const loss = job.task === 'check' && { loss: await calls.check() };
-  return { ...measured, ...loss, versions };
-});
-
 async function load(
   root: string,
   backend: string,
@@ -225,3 +206,22 @@ async function readAndDispose(tensor: Tensor): Promise<number> {
   tensor.dispose();
   return first;
 }
+
+await reply(async (job) => {
+  const backend = String(job.options['backend']);
+  const { tf, versions } = await load(String(job.options['root']), backend);
+  const reference = job.reference === undefined ? undefined : await readReference(job.reference);
+  const network = new Network(tf, reference);
+  const { x, labels } = batch(tf, job, reference);
+  const lossOf = (training: boolean) =>
+    tf.losses.softmaxCrossEntropy(labels, network.forward(x, { training }));
+  const optimizer = tf.train.momentum(0.01, 0.9);
+  const calls = {
+    train: () => trainingStep(tf, { network, optimizer, loss: () => lossOf(true) }),
+    infer: () => readAndDispose(tf.tidy(() => network.forward(x, { training: false }))),
+    check: () => readAndDispose(tf.tidy(() => lossOf(false))),
+  };
+  const measured = await measure(job, calls[job.task]);
+  const loss = job.task === 'check' && { loss: await calls.check() };
+  return { ...measured, ...loss, versions };
+});
