@@ -27,8 +27,14 @@ await reply(async (job) => {
     check: () => lossOf(model, x, labels),
   }[job.task];
   const measured = await measure(job, work);
+  const layers = job.task === 'train' && { layersMs: await layerTimes(device, work) };
   const versions = { alexnet: await packageVersion(), oneDNN: device.info.properties['oneDNN'] ?? '?' };
-  return { ...measured, versions, ...(job.task === 'check' && { loss: await lossOf(model, x, labels) }) };
+  return {
+    ...measured,
+    ...layers,
+    versions,
+    ...(job.task === 'check' && { loss: await lossOf(model, x, labels) }),
+  };
 });
 
 type Labels = Tensor<'int32', readonly [number]>;
@@ -70,6 +76,19 @@ function trainingStep(model: Model, x: Pictures, labels: Labels): () => Promise<
     const [result] = await Promise.all([mean.item(), model.device.synchronize()]);
     return result;
   };
+}
+
+/** One more step, by the layers that its operations name; the update's name parameters, as in conv1.weight. */
+async function layerTimes(device: Device, step: () => Promise<unknown>): Promise<Record<string, number>> {
+  device.startProfile();
+  await step();
+  const { entries } = await device.stopProfile();
+  const times: Record<string, number> = {};
+  for (const { label, durationMs } of entries) {
+    const layer = label.includes('.') ? 'update' : label;
+    times[layer] = (times[layer] ?? 0) + durationMs;
+  }
+  return times;
 }
 
 function inference(model: Model, x: Pictures): () => Promise<Float32Array> {

@@ -154,13 +154,12 @@ async function measureOne(
     log(`${name}, ${task} ${batchSize}: ${reply.cannot}`);
     return [{ ...key, cannot: reply.cannot }];
   }
-  const { timesMs, peakResidentMiB, longestDelayMs, firstEndedAt } = reply;
+  const { firstEndedAt, timesMs, peakResidentMiB, longestDelayMs, layersMs } = reply;
   const fastest = Math.min(...timesMs).toFixed(1);
   log(`round ${round}, ${task} ${batchSize}, ${name}: ${timesMs.length} calls, the fastest ${fastest} ms`);
   const toFirstMs = firstEndedAt - startedAt;
-  return [
-    { ...key, timesMs, peakResidentMiB, toFirstMs, ...(longestDelayMs !== undefined && { longestDelayMs }) },
-  ];
+  const own = { ...(longestDelayMs !== undefined && { longestDelayMs }), ...(layersMs && { layersMs }) };
+  return [{ ...key, timesMs, peakResidentMiB, toFirstMs, ...own }];
 }
 
 async function ask(

@@ -30,6 +30,8 @@ export interface Answer {
   readonly peakResidentMiB: number;
   /** Longest time between two ticks of a 10 ms timer during the timed calls, less 10; Node.js peers only. */
   readonly longestDelayMs?: number;
+  /** train: milliseconds of a step by layer, forward and backward, and of the update; this package only. */
+  readonly layersMs?: Readonly<Record<string, number>>;
   /** check: mean cross-entropy of the batch, in nats. */
   readonly loss?: number;
 }

@@ -16,6 +16,8 @@ export interface Measured {
   /** From the start of the process to the end of its first call. */
   readonly toFirstMs?: number;
   readonly longestDelayMs?: number;
+  /** Of one training step, by layer. */
+  readonly layersMs?: Readonly<Record<string, number>>;
   readonly cannot?: string;
 }
 
@@ -149,11 +151,12 @@ function floorSection({ ceilings, floors, measured }: Comparison): string {
     );
     const reached =
       own.length === 0 ? '' : `; we take ${(median(own.map(medianTime)) / floor).toFixed(2)} times that`;
-    const rows = list.map(({ layer, arithmeticMs, bytesMs, floorMs }) => [
-      layer,
-      ...[arithmeticMs, bytesMs, floorMs].map((value) => value.toFixed(1)),
-    ]);
-    const head = ['layer', 'arithmetic, ms', 'bytes, ms', 'floor, ms'];
+    const rows = list.map(({ layer, arithmeticMs, bytesMs, floorMs }) => {
+      const measuredMs = median(own.map(({ layersMs }) => layersMs?.[layer] ?? NaN));
+      const cells = [arithmeticMs, bytesMs, floorMs, measuredMs].map((value) => value.toFixed(1));
+      return [layer, ...cells, (measuredMs / floorMs).toFixed(2)];
+    });
+    const head = ['layer', 'arithmetic, ms', 'bytes, ms', 'floor, ms', 'measured, ms', 'times the floor'];
     return `${precision}: ${floor.toFixed(0)} ms${reached}.\n\n${table(head, rows)}`;
   });
   return [
