@@ -3,7 +3,7 @@
 import { cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { alexnet, CrossEntropyLoss, openDevice, ops, SGD } from '../lib/index.js';
+import { alexnet, CrossEntropyLoss, openDevice, ops, SGD, type Precision } from '../lib/index.js';
 
 const { values } = parseArgs({
   options: {
@@ -11,13 +11,19 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '10' },
     threads: { type: 'string' },
     preset: { type: 'string', default: 'krizhevsky2012' },
+    precision: { type: 'string', default: 'float32' },
   },
 });
 const batchSize = Number(values['batch-size']);
 const steps = Number(values.steps);
 
 const device = openDevice('cpu', values.threads === undefined ? {} : { threads: Number(values.threads) });
-const model = alexnet({ classes: 1000, preset: values.preset as 'krizhevsky2012', inputSize: 227 });
+const model = alexnet({
+  classes: 1000,
+  preset: values.preset as 'krizhevsky2012',
+  inputSize: 227,
+  precision: values.precision as Precision,
+});
 model.initialize(device, { seed: 1 });
 const loss = new CrossEntropyLoss();
 const optimizer = new SGD(model.network.parameters, { learningRate: 1e-3 });
@@ -61,6 +67,7 @@ const report = {
   instructionSet: device.info.properties['instructionSet'],
   threads: device.info.properties['threads'],
   batchSize,
+  precision: model.precision,
   medianMs: Number(median.toFixed(1)),
   fastestMs: Number((times[0] as number).toFixed(1)),
   imagesPerSecond: Number(((batchSize / median) * 1000).toFixed(1)),

@@ -7,15 +7,14 @@ import {
   conv2dBackwardData,
   conv2dBackwardWeights,
   conv2dShape,
-  reluBackward,
   type Conv2dOptions as ConvOpOptions,
 } from '../ops/index.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { elementCount, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { ReLU } from './activation.js';
-import { Layer, SavedTensors, type Activations, type Forward, type Mode } from './layer.js';
-import { Parameter, type Initializer } from './parameter.js';
-import type { LearnedLayerOptions } from './learned.js';
+import type { Activations, Layer } from './layer.js';
+import { LearnedLayer, type FusedRelu, type LearnedLayerOptions } from './learned.js';
 
 export interface Conv2dOptions extends LearnedLayerOptions {
   readonly inChannels: number;
@@ -29,57 +28,25 @@ export interface Conv2dOptions extends LearnedLayerOptions {
   readonly groups?: number;
 }
 
-type Images = Tensor<'float32', readonly [number, number, number, number]>;
+type Images<D extends FloatDType> = Tensor<D, readonly [number, number, number, number]>;
+
+function weightShape(name: string, options: Conv2dOptions): Shape {
+  const { inChannels, outChannels, groups = 1 } = options;
+  if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+    throw new ArgumentError(
+      `${name}: ${inChannels} input and ${outChannels} output channels must divide into ${groups} groups.`,
+    );
+  }
+  return [outChannels, inChannels / groups, ...size2d(options.kernelSize, `${name}: kernelSize`)];
+}
 
 /** x: [N, inChannels, H, W] -> [N, outChannels, OH, OW] */
-export class Conv2d extends Layer<SavedTensors<'x' | 'y'>> {
+export class Conv2d extends LearnedLayer<Conv2dOptions> {
   override readonly kind = 'Conv2d';
-  readonly options: Conv2dOptions;
-  readonly weight: Parameter;
-  readonly bias: Parameter | null;
-  readonly #fusedRelu: boolean;
 
-  constructor(options: Conv2dOptions, fused?: { readonly of: Conv2d }) {
-    super(options.name ?? 'conv2d');
-    this.options = options;
-    this.#fusedRelu = fused !== undefined;
-    if (fused) {
-      this.weight = fused.of.weight;
-      this.bias = fused.of.bias;
-      return;
-    }
-    const { inChannels, outChannels, groups = 1 } = options;
-    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new ArgumentError(
-        `${this.name}: ${inChannels} input and ${outChannels} output channels must divide into ${groups} groups.`,
-      );
-    }
-    const shape = [
-      outChannels,
-      inChannels / groups,
-      ...size2d(options.kernelSize, `${this.name}: kernelSize`),
-    ];
-    const fanIn = elementCount(shape) / outChannels;
-    const standard: Initializer = { kind: 'gaussian', std: Math.sqrt(2 / fanIn) };
-    this.weight = new Parameter({
-      name: `${this.name}.weight`,
-      shape,
-      initializer: options.weightInitializer ?? standard,
-      ...options.weightMultipliers,
-    });
-    this.bias =
-      options.bias === false
-        ? null
-        : new Parameter({
-            name: `${this.name}.bias`,
-            shape: [outChannels],
-            initializer: options.biasInitializer ?? { kind: 'constant', value: 0 },
-            ...options.biasMultipliers,
-          });
-  }
-
-  override get parameters(): readonly Parameter[] {
-    return this.bias ? [this.weight, this.bias] : [this.weight];
+  constructor(options: Conv2dOptions, fused?: FusedRelu<Conv2d>) {
+    const name = options.name ?? 'conv2d';
+    super(name, options, fused ?? { weightShape: weightShape(name, options) });
   }
 
   get #geometry(): ConvOpOptions {
@@ -96,35 +63,20 @@ export class Conv2d extends Layer<SavedTensors<'x' | 'y'>> {
   }
 
   override fuse(next: Layer): Layer | undefined {
-    return next instanceof ReLU && !this.#fusedRelu ? new Conv2d(this.options, { of: this }) : undefined;
+    return next instanceof ReLU && !this.fusedRelu ? new Conv2d(this.options, { of: this }) : undefined;
   }
 
-  override forward(x: Activations, mode: Mode): Forward<SavedTensors<'x' | 'y'>> {
-    const relu = this.#fusedRelu;
-    const w = this.weight.value as Images;
-    const y = conv2d(x as Images, w, { b: this.bias?.value, relu, ...this.#geometry });
-    // Without a fused ReLU backward never looks at y; sharing it would only keep its memory.
-    const saved = mode.gradient ? { x: x.share(), ...(relu && { y: y.share() }) } : null;
-    return { y, saved: saved && new SavedTensors(saved as { x: Tensor; y: Tensor }) };
+  protected override compute(x: Activations, { relu }: { readonly relu: boolean }): Activations {
+    const w = this.weight.value as Images<'float32'>;
+    return conv2d(x as Images<FloatDType>, w, { b: this.bias?.value, relu, ...this.#geometry });
   }
 
-  override backward(
-    dy: Activations,
-    saved: SavedTensors<'x' | 'y'>,
-    { inputGradient }: { readonly inputGradient: boolean },
-  ): Activations | null {
-    using masked = this.#fusedRelu ? reluBackward(dy, saved.get('y'), { label: this.name }) : dy.share();
-    const x = saved.get('x');
+  protected override weightGradients(x: Activations, dy: Activations) {
     const bias = this.bias !== null;
-    const geometry = this.#geometry;
-    const { dw, db } = conv2dBackwardWeights(x, masked, {
-      weightShape: this.weight.shape,
-      bias,
-      ...geometry,
-    });
-    this.weight.addGradient(dw);
-    if (db) this.bias?.addGradient(db);
-    if (!inputGradient) return null;
-    return conv2dBackwardData(masked, this.weight.value, { inputShape: x.shape, ...geometry });
+    return conv2dBackwardWeights(x, dy, { weightShape: this.weight.shape, bias, ...this.#geometry });
+  }
+
+  protected override inputGradient(dy: Activations, inputShape: Shape): Activations {
+    return conv2dBackwardData(dy, this.weight.value, { inputShape, ...this.#geometry });
   }
 }

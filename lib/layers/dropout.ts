@@ -3,7 +3,14 @@
 import { affine, dropout } from '../ops/index.js';
 import { ArgumentError } from '../errors.js';
 import type { Shape } from '../tensor/shape.js';
-import { Layer, type Activations, type Forward, type Mode } from './layer.js';
+import {
+  Layer,
+  SavedValue,
+  type Activations,
+  type BackwardOptions,
+  type Forward,
+  type Mode,
+} from './layer.js';
 
 export interface DropoutOptions {
   readonly name?: string;
@@ -18,19 +25,8 @@ export interface DropoutOptions {
   readonly stream: number;
 }
 
-/** How a pass was scaled: all that backward needs. */
-class DropoutState implements Disposable {
-  readonly mode: Mode;
-
-  constructor(mode: Mode) {
-    this.mode = mode;
-  }
-
-  [Symbol.dispose](): void {}
-}
-
 /** x: any shape -> the same shape */
-export class Dropout extends Layer<DropoutState> {
+export class Dropout extends Layer<SavedValue<Mode>> {
   override readonly kind = 'Dropout';
   readonly rate: number;
   readonly convention: 'inverted' | 'paper';
@@ -50,16 +46,16 @@ export class Dropout extends Layer<DropoutState> {
     return input;
   }
 
-  override forward(x: Activations, mode: Mode): Forward<DropoutState> {
-    return { y: this.#apply(x, mode), saved: mode.gradient ? new DropoutState(mode) : null };
+  override forward(x: Activations, mode: Mode): Forward<SavedValue<Mode>> {
+    return { y: this.#apply(x, mode), saved: mode.gradient ? new SavedValue<Mode>(mode) : null };
   }
 
   override backward(
     dy: Activations,
-    saved: DropoutState,
-    { inputGradient }: { readonly inputGradient: boolean },
+    saved: SavedValue<Mode>,
+    { inputGradient }: BackwardOptions,
   ): Activations | null {
-    return inputGradient ? this.#apply(dy, saved.mode) : null;
+    return inputGradient ? this.#apply(dy, saved.value) : null;
   }
 
   /** Linear, and therefore its own gradient. */

@@ -2,20 +2,17 @@
 // Invariant: features are in the order C, H, W, as every framework's weights expect.
 import { flatten, reshape } from '../ops/index.js';
 import { elementCount, type Shape } from '../tensor/shape.js';
-import { Layer, type Activations, type Forward, type Mode } from './layer.js';
-
-class FlattenState implements Disposable {
-  readonly inputShape: Shape;
-
-  constructor(inputShape: Shape) {
-    this.inputShape = inputShape;
-  }
-
-  [Symbol.dispose](): void {}
-}
+import {
+  Layer,
+  SavedValue,
+  type Activations,
+  type BackwardOptions,
+  type Forward,
+  type Mode,
+} from './layer.js';
 
 /** x: [N, C, H, W] -> [N, C * H * W] */
-export class Flatten extends Layer<FlattenState> {
+export class Flatten extends Layer<SavedValue<Shape>> {
   override readonly kind = 'Flatten';
 
   constructor(options: { readonly name?: string } = {}) {
@@ -27,15 +24,15 @@ export class Flatten extends Layer<FlattenState> {
     return [n, elementCount(input) / n];
   }
 
-  override forward(x: Activations, mode: Mode): Forward<FlattenState> {
-    return { y: flatten(x, { label: this.name }), saved: mode.gradient ? new FlattenState(x.shape) : null };
+  override forward(x: Activations, mode: Mode): Forward<SavedValue<Shape>> {
+    return { y: flatten(x, { label: this.name }), saved: mode.gradient ? new SavedValue(x.shape) : null };
   }
 
   override backward(
     dy: Activations,
-    saved: FlattenState,
-    { inputGradient }: { readonly inputGradient: boolean },
+    saved: SavedValue<Shape>,
+    { inputGradient }: BackwardOptions,
   ): Activations | null {
-    return inputGradient ? reshape(dy, { shape: saved.inputShape, label: this.name }) : null;
+    return inputGradient ? reshape(dy, { shape: saved.value, label: this.name }) : null;
   }
 }

@@ -4,6 +4,7 @@ import { philox4x32 } from '../random.js';
 import { gaussian } from '../ops/index.js';
 import type { Device } from '../tensor/device.js';
 import type { Shape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { Activations, Layer, Mode } from './layer.js';
 
 export interface GradientCheckOptions {
@@ -107,7 +108,7 @@ async function differentiate(layer: Layer, options: GradientCheckOptions): Promi
 
   const forwardLoss = async (input: Activations): Promise<number> => {
     const result = layer.forward(input, { ...mode, gradient: false });
-    using output = result.y;
+    using output = result.y as Tensor<'float32'>;
     const values = await output.data();
     return values.reduce((sum, value, i) => sum + value * (weights[i] as number), 0);
   };
@@ -115,7 +116,7 @@ async function differentiate(layer: Layer, options: GradientCheckOptions): Promi
   const inputVariable: Variable = {
     name: 'input',
     values: await x.data(),
-    gradient: (await dx?.data()) ?? new Float32Array(x.size),
+    gradient: (await (dx as Tensor<'float32'> | null)?.data()) ?? new Float32Array(x.size),
     loss: async (values) => {
       using moved = device.tensor(values, { shape: inputShape });
       return await forwardLoss(moved);

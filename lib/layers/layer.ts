@@ -1,11 +1,12 @@
 // The interface of a layer: an explicit forward and backward, with the state that goes from one to the other.
 // Invariant: a layer never disposes its inputs; what it returns belongs to the caller.
+import type { FloatDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Parameter } from './parameter.js';
 
-/** What flows between layers: [N, C, H, W] or [N, features]. */
-export type Activations = Tensor<'float32'>;
+/** What flows between layers: [N, C, H, W] or [N, features]; a layer computes in the type it is given. */
+export type Activations = Tensor<FloatDType>;
 
 /** How a forward pass is meant. */
 export interface Mode {
@@ -48,6 +49,23 @@ export class SavedTensors<Name extends string> implements Disposable {
   }
 }
 
+/** Saved state that holds no tensors: `new SavedValue(x.shape)`. */
+export class SavedValue<T> implements Disposable {
+  readonly value: T;
+
+  constructor(value: T) {
+    this.value = value;
+  }
+
+  [Symbol.dispose](): void {}
+}
+
+/** What backward is asked for. */
+export interface BackwardOptions {
+  /** Whether the gradient of the input is wanted. */
+  readonly inputGradient: boolean;
+}
+
 /**
  * Base of all layers, also of users' own: implement {@link outputShape}, {@link forward} and {@link backward}, list
  * the {@link parameters}, and `gradientCheck` says whether they agree.
@@ -78,14 +96,9 @@ export abstract class Layer<Saved extends Disposable = Disposable> implements Di
 
   /**
    * Adds the parameters' gradients to them.
-   * @param options.inputGradient  whether the gradient of the input is wanted
    * @returns the input's gradient, owned by the caller; null if it was not wanted
    */
-  abstract backward(
-    dy: Activations,
-    saved: Saved,
-    options: { readonly inputGradient: boolean },
-  ): Activations | null;
+  abstract backward(dy: Activations, saved: Saved, options: BackwardOptions): Activations | null;
 
   /**
    * A layer that does this one's and the next one's work in one, sharing this one's parameters; undefined if there

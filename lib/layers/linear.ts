@@ -1,58 +1,28 @@
 // Fully connected layer, with an optional ReLU in the same pass.
 // Invariant: weights are [outFeatures, inFeatures].
-import { linear, linearBackwardData, linearBackwardWeights, reluBackward } from '../ops/index.js';
+import { linear, linearBackwardData, linearBackwardWeights } from '../ops/index.js';
 import { ShapeError } from '../errors.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { formatShape, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { ReLU } from './activation.js';
-import { Layer, SavedTensors, type Activations, type Forward, type Mode } from './layer.js';
-import type { LearnedLayerOptions } from './learned.js';
-import { Parameter } from './parameter.js';
+import type { Activations, Layer } from './layer.js';
+import { LearnedLayer, type FusedRelu, type LearnedLayerOptions } from './learned.js';
 
 export interface LinearOptions extends LearnedLayerOptions {
   readonly inFeatures: number;
   readonly outFeatures: number;
 }
 
-type Rows = Tensor<'float32', readonly [number, number]>;
+type Rows<D extends FloatDType> = Tensor<D, readonly [number, number]>;
 
 /** x: [N, inFeatures] -> [N, outFeatures] */
-export class Linear extends Layer<SavedTensors<'x' | 'y'>> {
+export class Linear extends LearnedLayer<LinearOptions> {
   override readonly kind = 'Linear';
-  readonly options: LinearOptions;
-  readonly weight: Parameter;
-  readonly bias: Parameter | null;
-  readonly #fusedRelu: boolean;
 
-  constructor(options: LinearOptions, fused?: { readonly of: Linear }) {
-    super(options.name ?? 'linear');
-    this.options = options;
-    this.#fusedRelu = fused !== undefined;
-    if (fused) {
-      this.weight = fused.of.weight;
-      this.bias = fused.of.bias;
-      return;
-    }
+  constructor(options: LinearOptions, fused?: FusedRelu<Linear>) {
     const { inFeatures, outFeatures } = options;
-    this.weight = new Parameter({
-      name: `${this.name}.weight`,
-      shape: [outFeatures, inFeatures],
-      initializer: options.weightInitializer ?? { kind: 'gaussian', std: Math.sqrt(2 / inFeatures) },
-      ...options.weightMultipliers,
-    });
-    this.bias =
-      options.bias === false
-        ? null
-        : new Parameter({
-            name: `${this.name}.bias`,
-            shape: [outFeatures],
-            initializer: options.biasInitializer ?? { kind: 'constant', value: 0 },
-            ...options.biasMultipliers,
-          });
-  }
-
-  override get parameters(): readonly Parameter[] {
-    return this.bias ? [this.weight, this.bias] : [this.weight];
+    super(options.name ?? 'linear', options, fused ?? { weightShape: [outFeatures, inFeatures] });
   }
 
   override outputShape(input: Shape): Shape {
@@ -71,27 +41,19 @@ export class Linear extends Layer<SavedTensors<'x' | 'y'>> {
   }
 
   override fuse(next: Layer): Layer | undefined {
-    return next instanceof ReLU && !this.#fusedRelu ? new Linear(this.options, { of: this }) : undefined;
+    return next instanceof ReLU && !this.fusedRelu ? new Linear(this.options, { of: this }) : undefined;
   }
 
-  override forward(x: Activations, mode: Mode): Forward<SavedTensors<'x' | 'y'>> {
-    const relu = this.#fusedRelu;
-    const w = this.weight.value as Rows;
-    const y = linear(x as Rows, w, { b: this.bias?.value, relu, label: this.name });
-    const saved = mode.gradient ? { x: x.share(), ...(relu && { y: y.share() }) } : null;
-    return { y, saved: saved && new SavedTensors(saved as { x: Tensor; y: Tensor }) };
+  protected override compute(x: Activations, { relu }: { readonly relu: boolean }): Activations {
+    const w = this.weight.value as Rows<'float32'>;
+    return linear(x as Rows<FloatDType>, w, { b: this.bias?.value, relu, label: this.name });
   }
 
-  override backward(
-    dy: Activations,
-    saved: SavedTensors<'x' | 'y'>,
-    { inputGradient }: { readonly inputGradient: boolean },
-  ): Activations | null {
-    const label = this.name;
-    using masked = this.#fusedRelu ? reluBackward(dy, saved.get('y'), { label }) : dy.share();
-    const { dw, db } = linearBackwardWeights(saved.get('x'), masked, { bias: this.bias !== null, label });
-    this.weight.addGradient(dw);
-    if (db) this.bias?.addGradient(db);
-    return inputGradient ? linearBackwardData(masked, this.weight.value, { label }) : null;
+  protected override weightGradients(x: Activations, dy: Activations) {
+    return linearBackwardWeights(x, dy, { bias: this.bias !== null, label: this.name });
+  }
+
+  protected override inputGradient(dy: Activations): Activations {
+    return linearBackwardData(dy, this.weight.value, { label: this.name });
   }
 }

@@ -1,5 +1,5 @@
 // Losses: from logits and labels to a number, and back to a gradient.
-// Invariant: the gradient is that of the batch's mean.
+// Invariant: the gradient is that of the batch's mean; logits, loss and gradient are float32 in every precision.
 import { ArgumentError } from '../errors.js';
 import { crossEntropy, crossEntropyBackward, type CrossEntropyOptions } from '../ops/index.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -10,10 +10,10 @@ type Logits = Tensor<'float32', readonly [number, number]>;
 
 /** A loss that a trainer can minimise. Users may write their own. */
 export interface Loss<Saved extends Disposable = Disposable> {
-  /** logits: [N, classes], labels: [N] -> the mean loss, a scalar; the caller owns it and the saved state. */
+  /** logits: [N, classes], float32, labels: [N] -> the mean loss, a scalar; the caller owns it and the saved state. */
   forward(logits: Activations, labels: Labels): { loss: Tensor<'float32'>; saved: Saved };
   /** Gradient of the mean loss: [N, classes], owned by the caller. */
-  backward(saved: Saved): Activations;
+  backward(saved: Saved): Tensor<'float32'>;
 }
 
 export interface CrossEntropyLossOptions {
@@ -50,7 +50,7 @@ export class CrossEntropyLoss implements Loss<SavedTensors<'probabilities' | 'la
     return { loss, saved: new SavedTensors({ probabilities, labels: labels.share() }) };
   }
 
-  backward(saved: SavedTensors<'probabilities' | 'labels'>): Activations {
+  backward(saved: SavedTensors<'probabilities' | 'labels'>): Tensor<'float32'> {
     const { probabilities, labels } = saved.tensors;
     return crossEntropyBackward(probabilities as Logits, labels as Labels, this.#options);
   }

@@ -3,7 +3,14 @@
 import { lrn, lrnBackward, lrnWithin, lrnWithinBackward, type LrnOptions } from '../ops/index.js';
 import { ShapeError } from '../errors.js';
 import { formatShape, type Shape } from '../tensor/shape.js';
-import { Layer, SavedTensors, type Activations, type Forward, type Mode } from './layer.js';
+import {
+  Layer,
+  SavedTensors,
+  type Activations,
+  type BackwardOptions,
+  type Forward,
+  type Mode,
+} from './layer.js';
 
 export interface LocalResponseNormOptions extends Omit<LrnOptions, 'label'> {
   readonly name?: string;
@@ -37,7 +44,7 @@ export class LocalResponseNorm extends Layer<SavedTensors<'x'>> {
   override backward(
     dy: Activations,
     saved: SavedTensors<'x'>,
-    { inputGradient }: { readonly inputGradient: boolean },
+    { inputGradient }: BackwardOptions,
   ): Activations | null {
     if (!inputGradient) return null;
     const options = { ...this.options, label: this.name };

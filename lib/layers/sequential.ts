@@ -1,8 +1,10 @@
 // A chain of layers, itself a layer.
 // Invariant: fusion is decided once, when it is built; `layers` always lists what the user wrote.
 import { ArgumentError } from '../errors.js';
+import { cast } from '../ops/index.js';
+import type { FloatDType, Precision } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
-import { Layer, type Activations, type Forward, type Mode } from './layer.js';
+import { Layer, type Activations, type BackwardOptions, type Forward, type Mode } from './layer.js';
 import type { Parameter } from './parameter.js';
 
 class SequentialState implements Disposable {
@@ -17,16 +19,27 @@ class SequentialState implements Disposable {
   }
 }
 
+export interface SequentialOptions {
+  readonly name?: string;
+  /**
+   * What the layers compute in: the input is converted to it, output and gradients given back are float32. Default: the
+   * layers compute in the input's type, and so does the output.
+   */
+  readonly precision?: Precision;
+}
+
 export class Sequential extends Layer {
   override readonly kind = 'Sequential';
   readonly layers: readonly Layer[];
+  readonly precision: Precision | undefined;
   /** What runs: layers that can do their successor's work in the same pass do. */
   readonly #fused: readonly Layer[];
 
   /** @throws ArgumentError if two layers have the same name and parameters */
-  constructor(layers: readonly Layer[], options: { readonly name?: string } = {}) {
+  constructor(layers: readonly Layer[], options: SequentialOptions = {}) {
     super(options.name ?? 'sequential');
     this.layers = layers;
+    this.precision = options.precision;
     this.#fused = fuseAll(layers);
     const names = this.parameters.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -69,7 +82,7 @@ export class Sequential extends Layer {
 
   override forward(x: Activations, mode: Mode): Forward {
     const states: Disposable[] = [];
-    let current = x.share();
+    let current = convert(x, this.precision);
     try {
       for (const layer of this.#fused) {
         const { y, saved } = layer.forward(current, mode);
@@ -82,17 +95,17 @@ export class Sequential extends Layer {
       for (const state of states) state[Symbol.dispose]();
       throw error;
     }
-    return { y: current, saved: mode.gradient ? new SequentialState(states) : null };
+    return { y: this.#asFloat32(current), saved: mode.gradient ? new SequentialState(states) : null };
   }
 
   override backward(
     dy: Activations,
     saved: Disposable,
-    { inputGradient }: { readonly inputGradient: boolean },
+    { inputGradient }: BackwardOptions,
   ): Activations | null {
     const { states } = saved as SequentialState;
     const first = this.#firstLearned(inputGradient);
-    let current: Activations | null = dy.share();
+    let current: Activations | null = convert(dy, this.precision);
     for (let i = this.#fused.length - 1; i >= first; i--) {
       const layer = this.#fused[i] as Layer;
       // Each state goes as soon as it is used, so that its memory serves the layers below.
@@ -100,9 +113,16 @@ export class Sequential extends Layer {
       using gradient = current as Activations;
       current = layer.backward(gradient, state, { inputGradient: inputGradient || i > first });
     }
-    if (inputGradient) return current;
+    if (inputGradient && current) return this.#asFloat32(current);
     current?.dispose();
     return null;
+  }
+
+  /** What leaves a network with a precision of its own; consumes what it is given. */
+  #asFloat32(x: Activations): Activations {
+    if (!this.precision) return x;
+    using owned = x;
+    return convert(owned, 'float32');
   }
 
   /** Below the first layer with parameters nobody needs a gradient, unless the input's is wanted. */
@@ -111,6 +131,11 @@ export class Sequential extends Layer {
     const first = this.#fused.findIndex((layer) => layer.parameters.length > 0);
     return first === -1 ? this.#fused.length : first;
   }
+}
+
+/** x in another type, or another owner of x if it has that type. */
+function convert(x: Activations, dtype: FloatDType = x.dtype): Activations {
+  return x.dtype === dtype ? x.share() : cast(x, { dtype });
 }
 
 function fuseAll(layers: readonly Layer[]): Layer[] {

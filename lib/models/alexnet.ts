@@ -12,9 +12,11 @@ import {
   Sequential,
   type Layer,
 } from '../layers/index.js';
+import type { Precision } from '../tensor/dtype.js';
 import { elementCount } from '../tensor/shape.js';
 import { explain } from './explain.js';
 import { Model } from './model.js';
+import { checkPrecisionName } from './precision.js';
 import { initializerOf, presets, unitVariance, type Preset, type PresetName } from './presets.js';
 
 export interface AlexNetOptions {
@@ -38,6 +40,8 @@ export interface AlexNetOptions {
   readonly dropout?: number;
   /** Dropout's convention. Default: the preset's. */
   readonly dropoutConvention?: 'inverted' | 'paper';
+  /** What the network computes in; its weights are float32 whatever it is. Default 'float32'. */
+  readonly precision?: Precision;
 }
 
 /** LeCun et al. 1998, section 4.6: activations of unit variance in, the same out; so the input's must be about 1. */
@@ -72,6 +76,8 @@ export function alexnet(options: AlexNetOptions = {}): Model {
       `alexnet: initialization is 'preset' or 'lecun', got '${String(initialization)}'.`,
     );
   }
+  const { precision = 'float32' } = options;
+  checkPrecisionName('alexnet', precision);
   const size = options.inputSize ?? preset.inputSize;
   const groups = options.groups ?? preset.groups;
   const rate = options.dropout ?? 0.5;
@@ -82,7 +88,8 @@ export function alexnet(options: AlexNetOptions = {}): Model {
   const inputShape = [3, size, size] as const;
   const flat = elementCount(new Sequential(features).outputShape([1, ...inputShape]));
   const build: HeadOptions = { flat, classes, rate, convention };
-  const network = new Sequential([...features, new Flatten(), ...head(built, build)], { name: 'alexnet' });
+  const layers = [...features, new Flatten(), ...head(built, build)];
+  const network = new Sequential(layers, { name: 'alexnet', precision });
   const { classNames: _, ...rebuild } = options;
   return new Model({
     network,

@@ -13,7 +13,9 @@ import {
   type Layer,
   type Multipliers,
 } from '../layers/index.js';
+import type { Precision } from '../tensor/dtype.js';
 import { Model } from './model.js';
+import { checkPrecisionName } from './precision.js';
 import type { Recipe } from './presets.js';
 
 export type CifarNetName = '80sec' | '19pct' | '18pct';
@@ -24,6 +26,8 @@ export interface CifarNetOptions {
   /** Default 10, or the number of `classNames`. */
   readonly classes?: number;
   readonly classNames?: readonly string[];
+  /** What the network computes in; its weights are float32 whatever it is. Default 'float32'. */
+  readonly precision?: Precision;
 }
 
 /** Learning rate .001, momentum .9, batch 128; biases learn twice as fast and do not decay; pixels minus mean image. */
@@ -85,7 +89,8 @@ function head(net: CifarNetName, classes: number): Layer[] {
 
 /** A CIFAR-10 net for 32x32 RGB input, without weights yet. */
 export function cifarNet(options: CifarNetOptions): Model {
-  const { net, classNames } = options;
+  const { net, classNames, precision = 'float32' } = options;
+  checkPrecisionName('cifarNet', precision);
   if (!['80sec', '19pct', '18pct'].includes(net)) {
     throw new ArgumentError(`cifarNet: no net '${String(net)}'; there are 80sec, 19pct and 18pct.`);
   }
@@ -108,12 +113,12 @@ export function cifarNet(options: CifarNetOptions): Model {
       new Flatten(),
       ...head(net, classes),
     ],
-    { name: net },
+    { name: net, precision },
   );
   return new Model({
     network,
     inputShape: [3, 32, 32],
-    architecture: { builder: 'cifarNet', options: { net, classes } },
+    architecture: { builder: 'cifarNet', options: { net, classes, ...(options.precision && { precision }) } },
     ...(classNames && { classNames }),
     recipe,
     explanation: [`${net}: cuda-convnet's layers-${net} for CIFAR-10, a net of the same authors.`],

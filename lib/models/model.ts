@@ -5,10 +5,12 @@ import { decodePictures, type PictureInput } from './pictures.js';
 import { inference, type Activations, type Mode, type Sequential } from '../layers/index.js';
 import { softmax, topK } from '../ops/index.js';
 import type { Device } from '../tensor/device.js';
+import type { Precision } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { RandomStream } from '../random.js';
 import type { Preprocessing } from './preprocessing.js';
+import { checkPrecision } from './precision.js';
 import type { Recipe } from './presets.js';
 import { summarize, type Summary } from './summary.js';
 
@@ -81,6 +83,11 @@ export class Model implements Disposable {
     if (options.classNames) this.classNames = options.classNames;
   }
 
+  /** What the network computes in; weights are float32 whatever it is. */
+  get precision(): Precision {
+    return this.network.precision ?? 'float32';
+  }
+
   /** Class names in the order of the logits. */
   get classNames(): readonly string[] {
     return this.#classNames;
@@ -113,8 +120,12 @@ export class Model implements Disposable {
     return this.#device;
   }
 
-  /** Puts the model on a device with fresh weights: a pure function of the seed. */
+  /**
+   * Puts the model on a device with fresh weights: a pure function of the seed.
+   * @throws DeviceError if the device does not compute in the model's precision faster than in float32
+   */
   initialize(device: Device, { seed }: { readonly seed: number }): this {
+    checkPrecision(this.precision, device);
     for (const [i, parameter] of this.network.parameters.entries()) {
       parameter.initialize(device, { seed, stream: RandomStream.parameters + i });
     }
@@ -122,8 +133,9 @@ export class Model implements Disposable {
     return this;
   }
 
-  /** @internal Puts the model on a device whose parameters are assigned by a loader. */
+  /** @internal Puts the model on a device whose parameters are assigned by a loader. @throws DeviceError */
   attach(device: Device): void {
+    checkPrecision(this.precision, device);
     this.#device = device;
   }
 

@@ -9,11 +9,13 @@ import {
 } from '../io/safetensors.js';
 import type { Parameter } from '../layers/index.js';
 import type { Device } from '../tensor/device.js';
+import type { Precision } from '../tensor/dtype.js';
 import { formatShape, sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { alexnet, type AlexNetOptions } from './alexnet.js';
 import { cifarNet, type CifarNetOptions } from './cifar.js';
 import type { Model } from './model.js';
+import { checkPrecision } from './precision.js';
 import type { Architecture } from './model.js';
 import { Preprocessing, type PreprocessingOptions } from './preprocessing.js';
 
@@ -68,9 +70,14 @@ function describe({ options }: Preprocessing): Record<string, unknown> {
 
 /**
  * Builds the model that a file describes and loads its weights.
- * @throws FileFormatError if the file is missing, damaged, of another kind, or of a user's own network
+ * @param options.precision  what it shall compute in. Default: what it was trained in
+ * @throws FileFormatError if the file is missing, damaged, of another kind, or of a user's own network; DeviceError if
+ * the device is not faster in that precision than in float32
  */
-export async function loadModel(path: string, options: { readonly device: Device }): Promise<Model> {
+export async function loadModel(
+  path: string,
+  options: { readonly device: Device; readonly precision?: Precision },
+): Promise<Model> {
   await using file = await openSafetensors(path);
   const architecture = architectureOf(file);
   const build = Object.hasOwn(builders, architecture.builder) ? builders[architecture.builder] : undefined;
@@ -83,7 +90,8 @@ export async function loadModel(path: string, options: { readonly device: Device
   }
   let model: Model;
   try {
-    model = build(architecture.options as never);
+    const { precision = architecture.options['precision'] } = options;
+    model = build({ ...architecture.options, ...(precision !== undefined && { precision }) } as never);
   } catch (cause) {
     throw new FileFormatError(path, `its architecture cannot be built: ${(cause as Error).message}`, {
       cause,
@@ -115,6 +123,7 @@ export async function loadWeights(
 }
 
 async function load(model: Model, file: SafetensorsFile, device: Device): Promise<void> {
+  checkPrecision(model.precision, device);
   const classNames = metadataOf(file, 'classNames');
   const shapes = new Map(file.entries.map(({ name, dtype, shape }) => [name, { dtype, shape }]));
   for (const { name, shape } of model.network.parameters) {

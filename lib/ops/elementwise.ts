@@ -2,7 +2,7 @@
 // Invariant: inputs are left alone; the caller owns what is returned.
 import { ArgumentError, ShapeError } from '../errors.js';
 import type { Device } from '../tensor/device.js';
-import type { DType } from '../tensor/dtype.js';
+import type { DType, FloatDType } from '../tensor/dtype.js';
 import { checkShape, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run1 } from './run.js';
@@ -67,25 +67,25 @@ export function flatten<D extends DType>(
 }
 
 /** scale * x + shift. Defaults: scale 1, shift 0. */
-export function affine<S extends Shape>(
-  x: Tensor<'float32', S>,
+export function affine<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
   options: { readonly scale?: number; readonly shift?: number },
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   const { scale = 1, shift = 0 } = options;
-  return run1('affine', { inputs: { x }, attributes: { scale, shift } }) as Tensor<'float32', S>;
+  return run1('affine', { inputs: { x }, attributes: { scale, shift } }) as Tensor<D, S>;
 }
 
 /** x + y, of one shape. */
-export function add<S extends Shape>(x: Tensor<'float32', S>, y: Tensor<'float32', S>): Tensor<'float32', S> {
-  return run1('add', { inputs: { x, y } }) as Tensor<'float32', S>;
+export function add<D extends FloatDType, S extends Shape>(x: Tensor<D, S>, y: Tensor<D, S>): Tensor<D, S> {
+  return run1('add', { inputs: { x, y } }) as Tensor<D, S>;
 }
 
 /** x * y, element by element, of one shape. */
-export function multiply<S extends Shape>(
-  x: Tensor<'float32', S>,
-  y: Tensor<'float32', S>,
-): Tensor<'float32', S> {
-  return run1('multiply', { inputs: { x, y } }) as Tensor<'float32', S>;
+export function multiply<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
+  y: Tensor<D, S>,
+): Tensor<D, S> {
+  return run1('multiply', { inputs: { x, y } }) as Tensor<D, S>;
 }
 
 /** s * x with a factor that is on the device, a scalar: nothing waits for it. */

@@ -1,5 +1,6 @@
 // Local response normalisation, across channels and within a channel.
 // Invariant: the convention of alpha is part of the options, because libraries disagree on it.
+import type { FloatDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run1 } from './run.js';
@@ -43,50 +44,53 @@ function within(options: LrnOptions): Record<string, number> {
  * Across channels (Krizhevsky et al. 2012, section 3.3). x: [N, C, H, W] -> y: the same shape; the caller owns it.
  * @throws ShapeError if x is not of rank 4 or the size is even
  */
-export function lrn<S extends Shape>(x: Tensor<'float32', S>, options: LrnOptions): Tensor<'float32', S> {
+export function lrn<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
+  options: LrnOptions,
+): Tensor<D, S> {
   return run1('lrnForward', { inputs: { x }, attributes: across(options), label: options.label }) as Tensor<
-    'float32',
+    D,
     S
   >;
 }
 
 /** Gradient of {@link lrn}; x is the forward op's input. */
-export function lrnBackward<S extends Shape>(
-  dy: Tensor<'float32', S>,
-  x: Tensor<'float32', S>,
+export function lrnBackward<D extends FloatDType, S extends Shape>(
+  dy: Tensor<D, S>,
+  x: Tensor<D, S>,
   options: LrnOptions,
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   return run1('lrnBackward', {
     inputs: { x, dy },
     attributes: across(options),
     label: options.label,
-  }) as Tensor<'float32', S>;
+  }) as Tensor<D, S>;
 }
 
 /**
  * Within a channel ("same map" in cuda-convnet): a window of size x size pixels, clipped at the edges, divided by
  * size^2 there too under 'mean'. x: [N, C, H, W] -> y: the same shape; the caller owns it.
  */
-export function lrnWithin<S extends Shape>(
-  x: Tensor<'float32', S>,
+export function lrnWithin<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
   options: LrnOptions,
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   return run1('lrnWithinForward', {
     inputs: { x },
     attributes: within(options),
     label: options.label,
-  }) as Tensor<'float32', S>;
+  }) as Tensor<D, S>;
 }
 
 /** Gradient of {@link lrnWithin}; x is the forward op's input. */
-export function lrnWithinBackward<S extends Shape>(
-  dy: Tensor<'float32', S>,
-  x: Tensor<'float32', S>,
+export function lrnWithinBackward<D extends FloatDType, S extends Shape>(
+  dy: Tensor<D, S>,
+  x: Tensor<D, S>,
   options: LrnOptions,
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   return run1('lrnWithinBackward', {
     inputs: { x, dy },
     attributes: within(options),
     label: options.label,
-  }) as Tensor<'float32', S>;
+  }) as Tensor<D, S>;
 }

@@ -2,6 +2,7 @@
 // Invariant: padding never wins a maximum; among equal values the first in row-major order does.
 import { ArgumentError } from '../errors.js';
 import type { OutputSpec } from '../tensor/device.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { padding2d, size2d, type Padding2d, type Size2d } from './geometry.js';
@@ -28,7 +29,7 @@ export interface AvgPool2dOptions extends Pool2dOptions {
   readonly divisor?: 'clipped' | 'full';
 }
 
-type Activations = Tensor<'float32', readonly [number, number, number, number]>;
+type Images<D extends FloatDType> = Tensor<D, readonly [number, number, number, number]>;
 
 /** Padding at the far side that makes floor-rounding count one more window, if 'ceil' does. */
 function ceilPadding(extent: number, kernel: number, stride: number, low: number, high: number): number {
@@ -74,31 +75,31 @@ export function pool2dShape(x: Shape, options: Pool2dOptions): Shape {
  * x: [N, C, H, W] -> y: [N, C, OH, OW]. The caller owns y and, with `training`, the opaque `argmax` that
  * {@link maxPool2dBackward} needs.
  */
-export function maxPool2d(
-  x: Activations,
+export function maxPool2d<D extends FloatDType>(
+  x: Images<D>,
   options: Pool2dOptions & { readonly training?: boolean },
-): { y: Activations; argmax: Tensor | null } {
+): { y: Images<D>; argmax: Tensor | null } {
   const [y, argmax] = run('maxPool2dForward', {
     inputs: { x },
     attributes: attributesOf(options, x.shape),
     without: options.training ? [] : ['argmax'],
     label: options.label,
-  }) as [Activations, Tensor | null];
+  }) as [Images<D>, Tensor | null];
   return { y, argmax };
 }
 
 /** dy: [N, C, OH, OW] -> dx: `inputShape`; each gradient goes to the pixel that won. The caller owns dx. */
-export function maxPool2dBackward(
-  dy: Tensor<'float32'>,
+export function maxPool2dBackward<D extends FloatDType>(
+  dy: Tensor<D>,
   argmax: Tensor,
   options: Pool2dOptions & { readonly inputShape: Shape },
-): Activations {
+): Images<D> {
   return run1('maxPool2dBackward', {
     inputs: { argmax, dy },
     attributes: attributesOf(options, options.inputShape),
-    result: { dtype: 'float32', shape: options.inputShape },
+    result: { dtype: dy.dtype, shape: options.inputShape },
     label: options.label,
-  }) as Activations;
+  }) as Images<D>;
 }
 
 function averageAttributes(options: AvgPool2dOptions, input: Shape): Record<string, number> {
@@ -106,23 +107,23 @@ function averageAttributes(options: AvgPool2dOptions, input: Shape): Record<stri
 }
 
 /** x: [N, C, H, W] -> y: [N, C, OH, OW]. The caller owns y. */
-export function avgPool2d(x: Activations, options: AvgPool2dOptions): Activations {
+export function avgPool2d<D extends FloatDType>(x: Images<D>, options: AvgPool2dOptions): Images<D> {
   return run1('avgPool2dForward', {
     inputs: { x },
     attributes: averageAttributes(options, x.shape),
     label: options.label,
-  }) as Activations;
+  }) as Images<D>;
 }
 
 /** dy: [N, C, OH, OW] -> dx: `inputShape`. The caller owns dx. */
-export function avgPool2dBackward(
-  dy: Tensor<'float32'>,
+export function avgPool2dBackward<D extends FloatDType>(
+  dy: Tensor<D>,
   options: AvgPool2dOptions & { readonly inputShape: Shape },
-): Activations {
+): Images<D> {
   return run1('avgPool2dBackward', {
     inputs: { dy },
     attributes: averageAttributes(options, options.inputShape),
-    result: { dtype: 'float32', shape: options.inputShape },
+    result: { dtype: dy.dtype, shape: options.inputShape },
     label: options.label,
-  }) as Activations;
+  }) as Images<D>;
 }

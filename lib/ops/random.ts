@@ -2,6 +2,7 @@
 // Invariant: counter-based (Philox4x32-10): a pure function of seed, step, stream and element, on every device.
 import { ArgumentError } from '../errors.js';
 import type { Device } from '../tensor/device.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { checkShape, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { run1 } from './run.js';
@@ -72,10 +73,10 @@ export function uniform<const S extends Shape>(
  * @param options.rate   probability of zero, 0 <= rate < 1
  * @param options.scale  1 / (1 - rate) for inverted dropout, 1 for the paper's
  */
-export function dropout<S extends Shape>(
-  x: Tensor<'float32', S>,
+export function dropout<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
   options: RandomSource & { readonly rate: number; readonly scale: number; readonly label?: string },
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   const { rate, scale, label } = options;
   if (!(rate >= 0 && rate < 1)) {
     throw new ArgumentError(`${label ?? 'dropout'}: rate must be at least 0 and below 1, got ${rate}.`);
@@ -84,5 +85,5 @@ export function dropout<S extends Shape>(
     inputs: { x },
     attributes: { rate, scale, ...attributesOf(options, label ?? 'dropout') },
     label,
-  }) as Tensor<'float32', S>;
+  }) as Tensor<D, S>;
 }

@@ -3,6 +3,7 @@
 import { DTypeError, ShapeError } from '../errors.js';
 import type { NativeDType } from '../native/addon.js';
 import type { OutputSpec } from '../tensor/device.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { elementCount, formatShape, sameShape, type Shape } from '../tensor/shape.js';
 
 /** What a shape rule sees of a call. */
@@ -29,6 +30,27 @@ function expectDType(context: Context, name: string, dtype: string): void {
     const hint =
       dtype === 'float32' ? 'Convert it with cast(x, { dtype: "float32" }).' : `Make it of ${dtype}.`;
     throw new DTypeError(`${context.label}: ${name} is ${found}, expected ${dtype}. ${hint}`);
+  }
+}
+
+/** The type that an op computes in: that of its first input. */
+function expectFloat(context: Context, name: string): FloatDType {
+  const found = input(context, name).dtype;
+  if (found !== 'float32' && found !== 'bfloat16' && found !== 'float16') {
+    throw new DTypeError(
+      `${context.label}: ${name} is ${found}, expected float32, bfloat16 or float16. Convert it with cast(x, { dtype }).`,
+    );
+  }
+  return found;
+}
+
+/** A gradient or second operand, of the type that the first input has. */
+function expectSameType(context: Context, name: string, dtype: FloatDType): void {
+  const found = input(context, name).dtype;
+  if (found !== dtype) {
+    throw new DTypeError(
+      `${context.label}: ${name} is ${found}, expected ${dtype} as the other operand. Convert it with cast(x, { dtype: "${dtype}" }).`,
+    );
   }
 }
 
@@ -91,16 +113,15 @@ export function reshape(context: Context): OutputSpec[] {
 }
 
 export function unary(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
-  return [float32(input(context, 'x').shape)];
+  return [{ dtype: expectFloat(context, 'x'), shape: input(context, 'x').shape }];
 }
 
 export function binary(context: Context): OutputSpec[] {
   const [first = '', second = ''] = Object.keys(context.inputs);
-  expectDType(context, first, 'float32');
-  expectDType(context, second, 'float32');
+  const dtype = expectFloat(context, first);
+  expectSameType(context, second, dtype);
   expectShape(context, second, input(context, first).shape, `it must have the shape of ${first}`);
-  return [float32(input(context, first).shape)];
+  return [{ dtype, shape: input(context, first).shape }];
 }
 
 export function scaleBy(context: Context): OutputSpec[] {
@@ -119,7 +140,13 @@ export function rows(context: Context): OutputSpec[] {
   if (input(context, 'x').shape.length === 0) {
     throw new ShapeError(`${context.label}: x is a scalar, expected rows of classes: [..., classes].`);
   }
+  expectDType(context, 'x', 'float32');
   return unary(context);
+}
+
+export function rowsBackward(context: Context): OutputSpec[] {
+  expectDType(context, 'y', 'float32');
+  return binary(context);
 }
 
 /**
@@ -189,26 +216,25 @@ function expectBias(context: Context, outputs: number): void {
 }
 
 export function conv2dForward(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
+  const dtype = expectFloat(context, 'x');
   expectDType(context, 'w', 'float32');
   const x = expectRank(context, 'x', 4, '[N, C, H, W]');
   const w = expectRank(context, 'w', 4, '[outChannels, inChannels / groups, kernelH, kernelW]');
   const y = conv2dOutput(context, x, w);
   expectBias(context, w[0] ?? 0);
-  return [float32(y)];
+  return [{ dtype, shape: y }];
 }
 
 export function conv2dBackwardData(context: Context): OutputSpec[] {
   expectDType(context, 'w', 'float32');
-  expectDType(context, 'dy', 'float32');
+  const dtype = expectFloat(context, 'dy');
   const dx = given(context).shape;
   expectShape(context, 'dy', conv2dOutput(context, dx, input(context, 'w').shape), 'the shape of the output');
-  return [float32(dx)];
+  return [{ dtype, shape: dx }];
 }
 
 export function conv2dBackwardWeights(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
-  expectDType(context, 'dy', 'float32');
+  expectSameType(context, 'dy', expectFloat(context, 'x'));
   const dw = given(context).shape;
   expectShape(context, 'dy', conv2dOutput(context, input(context, 'x').shape, dw), 'the shape of the output');
   return [float32(dw), float32([dw[0] ?? 0])];
@@ -227,27 +253,26 @@ function linearOutput(context: Context, x: Shape, w: Shape): Shape {
 }
 
 export function linearForward(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
+  const dtype = expectFloat(context, 'x');
   expectDType(context, 'w', 'float32');
   const x = expectRank(context, 'x', 2, '[N, features]; flatten pictures first');
   const w = expectRank(context, 'w', 2, '[outFeatures, inFeatures]');
   const y = linearOutput(context, x, w);
   expectBias(context, w[0] ?? 0);
-  return [float32(y)];
+  return [{ dtype, shape: y }];
 }
 
 export function linearBackwardData(context: Context): OutputSpec[] {
   expectDType(context, 'w', 'float32');
-  expectDType(context, 'dy', 'float32');
+  const dtype = expectFloat(context, 'dy');
   const dy = expectRank(context, 'dy', 2, '[N, outFeatures]');
   const w = expectRank(context, 'w', 2, '[outFeatures, inFeatures]');
   expectShape(context, 'dy', [dy[0] ?? 0, w[0] ?? 0], 'the shape of the output');
-  return [float32([dy[0] ?? 0, w[1] ?? 0])];
+  return [{ dtype, shape: [dy[0] ?? 0, w[1] ?? 0] }];
 }
 
 export function linearBackwardWeights(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
-  expectDType(context, 'dy', 'float32');
+  expectSameType(context, 'dy', expectFloat(context, 'x'));
   const x = expectRank(context, 'x', 2, '[N, inFeatures]');
   const dy = expectRank(context, 'dy', 2, '[N, outFeatures]');
   expectShape(context, 'dy', [x[0] ?? 0, dy[1] ?? 0], 'one row for each row of x');
@@ -255,7 +280,7 @@ export function linearBackwardWeights(context: Context): OutputSpec[] {
 }
 
 export function lrn(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
+  const dtype = expectFloat(context, 'x');
   const x = expectRank(context, 'x', 4, '[N, C, H, W]');
   const { size = 0, beta = 0, k = 0, channelGroups = 1 } = context.attributes;
   if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
@@ -273,10 +298,10 @@ export function lrn(context: Context): OutputSpec[] {
     );
   }
   if (context.inputs['dy']) {
-    expectDType(context, 'dy', 'float32');
+    expectSameType(context, 'dy', dtype);
     expectShape(context, 'dy', x, 'it must have the shape of x');
   }
-  return [float32(x)];
+  return [{ dtype, shape: x }];
 }
 
 function pool2dOutput(context: Context, x: Shape): Shape {
@@ -298,8 +323,8 @@ function pool2dOutput(context: Context, x: Shape): Shape {
 }
 
 export function avgPool2dForward(context: Context): OutputSpec[] {
-  expectDType(context, 'x', 'float32');
-  return [float32(pool2dOutput(context, expectRank(context, 'x', 4, '[N, C, H, W]')))];
+  const dtype = expectFloat(context, 'x');
+  return [{ dtype, shape: pool2dOutput(context, expectRank(context, 'x', 4, '[N, C, H, W]')) }];
 }
 
 export function maxPool2dForward(context: Context): OutputSpec[] {
@@ -308,10 +333,10 @@ export function maxPool2dForward(context: Context): OutputSpec[] {
 }
 
 export function pool2dBackward(context: Context): OutputSpec[] {
-  expectDType(context, 'dy', 'float32');
+  const dtype = expectFloat(context, 'dy');
   const dx = given(context).shape;
   expectShape(context, 'dy', pool2dOutput(context, dx), 'the shape of the output');
-  return [float32(dx)];
+  return [{ dtype, shape: dx }];
 }
 
 function expectLabels(context: Context, scores: 'logits' | 'probabilities'): readonly [number, number] {

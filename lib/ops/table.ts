@@ -59,7 +59,7 @@ export const table = {
 
   dropout: op('x', 'y', `rate scale ${random}`, rules.unary),
   softmaxForward: op('x', 'y', '', rules.rows),
-  softmaxBackward: op('y dy', 'dx', '', rules.binary),
+  softmaxBackward: op('y dy', 'dx', '', rules.rowsBackward),
   crossEntropyForward: op('logits labels', 'loss probabilities', 'smoothing', rules.crossEntropyForward),
   crossEntropyBackward: op('probabilities labels', 'dlogits', 'smoothing', rules.crossEntropyBackward),
   labelRank: op('logits labels', 'rank', '', rules.labelRank),

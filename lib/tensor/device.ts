@@ -22,11 +22,22 @@ import {
   type PlanDescription,
 } from '../native/addon.js';
 export type { MemoryStatistics, OpRecord, OpRecords, PlanDescription } from '../native/addon.js';
-import { arrayFrom, dtypeOfArray, holds, makeArray, type ArrayOf, type DType } from './dtype.js';
+import {
+  arrayFrom,
+  dtypeOfArray,
+  holds,
+  makeArray,
+  type ArrayOf,
+  type DType,
+  type FloatDType,
+} from './dtype.js';
 import { checkShape, elementCount, formatShape, type Shape } from './shape.js';
 import { Tensor } from './tensor.js';
 
 export type DeviceKind = 'cpu' | 'cuda';
+
+/** How a device computes in a type: faster than in float32, not faster, or not at all. */
+export type DTypeSupport = 'fast' | 'slow' | 'none';
 
 export interface DeviceOptions {
   /** Threads that compute, on the CPU. Default: as many as the process may use. */
@@ -122,6 +133,13 @@ export class Device implements Disposable {
 
   get info(): DeviceInfo {
     return { kind: this.kind, properties: loadAddon().describeDevice(this.#open()) };
+  }
+
+  /** Whether networks should compute in a type here; see {@link DTypeSupport}. float32 is always 'fast'. */
+  support(dtype: FloatDType): DTypeSupport {
+    if (dtype === 'float32') return 'fast';
+    const found = this.info.properties[dtype];
+    return found === 'fast' || found === 'slow' ? found : 'none';
   }
 
   /**

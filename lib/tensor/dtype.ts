@@ -5,6 +5,15 @@ import { DTypeError } from '../errors.js';
 /** Type of a tensor's elements. */
 export type DType = 'float32' | 'bfloat16' | 'float16' | 'int32' | 'uint8';
 
+/** Types that networks compute in. */
+export type FloatDType = 'float32' | 'bfloat16' | 'float16';
+
+/**
+ * What a network computes in. 'float32', or mixed: activations, their gradients and a copy of the weights in 'bfloat16' or
+ * 'float16', while the weights that are trained and saved, their gradients, sums, logits and loss stay float32.
+ */
+export type Precision = FloatDType;
+
 /** The typed array that holds elements of each type. */
 export interface DTypeArrays {
   float32: Float32Array;

@@ -9,10 +9,8 @@ using dnnl::algorithm;
 
 dnnl::eltwise_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, algorithm function,
                                                         const dnnl::memory::desc& layout) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return {backend.engine(), dnnl::prop_kind::forward_training, function, layout, layout, 0.f, 0.f,
-          attributes};
+          PrimitiveAttributes()};
 }
 
 void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
@@ -27,11 +25,9 @@ void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
 void Backward(CpuBackend& backend, OpCall& call, algorithm function) {
   const Buffer y = Logical(backend, *call.inputs[0]);
   const auto plan = backend.plans().Get(call, PlanKey(call).Add(y.layout), [&]() -> Plan {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::eltwise_backward::primitive_desc descriptor(
         backend.engine(), function, y.layout, y.layout, y.layout, 0.f, 0.f,
-        ForwardDescriptor(backend, function, y.layout), attributes);
+        ForwardDescriptor(backend, function, y.layout), PrimitiveAttributes());
     return {dnnl::eltwise_backward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
   });
   backend.Execute(*plan, {{DNNL_ARG_DST, y},

@@ -33,9 +33,9 @@ struct CpuStorage final : Storage {
   explicit CpuStorage(Buffer buffer) : buffer(std::move(buffer)) {}
 
   Buffer buffer;
-  // The same values in another layout, kept until they change: weights that a backward pass or another batch
-  // size wants packed differently.
-  Buffer packed;
+  // The same values in other layouts and of other types, kept until they change: weights as a backward pass,
+  // another batch size or a network of lower precision wants them.
+  std::vector<Buffer> packed;
 };
 
 struct CpuOptions {
@@ -83,6 +83,9 @@ class CpuBackend final : public Backend {
 using Kernel = void (*)(CpuBackend& backend, OpCall& call);
 const std::unordered_map<std::string, Kernel>& KernelTable();
 
+/** Scratchpads come from the allocator; `relu` is applied to what the primitive computes. */
+dnnl::primitive_attr PrimitiveAttributes(bool relu = false);
+
 // Layouts and buffers of tensors.
 
 dnnl::memory::data_type TypeOf(DType dtype);
@@ -105,7 +108,10 @@ Buffer In(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& l
 Buffer Plain(CpuBackend& backend, const Tensor& tensor);
 /** The tensor in any layout without padding, for kernels that touch each element alone. */
 Buffer Dense(CpuBackend& backend, const Tensor& tensor);
-/** A parameter in `layout`: moved there for good if it lies row-major, else a copy kept until it changes. */
+/**
+ * A float32 parameter in `layout`: moved there for good if it lies row-major, else a copy kept until it changes;
+ * rounded copies of lower precision are always beside it.
+ */
 Buffer Weights(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
 
 }  // namespace alexnet::cpu

@@ -5,27 +5,12 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/floats.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
 
-uint32_t Bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-float FromBits(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-struct BFloat16 {
-  uint16_t bits;
-};
 struct Float16 {
   uint16_t bits;
 };
@@ -40,7 +25,7 @@ float ToFloat(uint8_t value) {
   return value;
 }
 float ToFloat(BFloat16 value) {
-  return FromBits(uint32_t{value.bits} << 16);
+  return Load(&value);
 }
 
 float ToFloat(Float16 value) {
@@ -76,9 +61,9 @@ uint8_t FromFloat<uint8_t>(float value) {
 
 template <>
 BFloat16 FromFloat<BFloat16>(float value) {
-  const uint32_t bits = Bits(value);
-  if (std::isnan(value)) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
-  return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+  BFloat16 narrow;
+  Store(value, &narrow);
+  return narrow;
 }
 
 template <>
@@ -123,16 +108,49 @@ void ConvertFrom(const void* from, DType to_type, void* to, int64_t count) {
   throw Error(ErrorCode::kUnsupported, "opaque state cannot be cast");
 }
 
+bool IsFloatOrBFloat16(DType dtype) {
+  return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
+}
+
+/** Activations of a blocked layout keep it; all else is brought to row-major order. */
+dnnl::memory::desc SameOrder(const dnnl::memory::desc& layout, const Tensor& y) {
+  using tag = dnnl::memory::format_tag;
+  const dnnl::memory::dims dims = layout.get_dims();
+  if (dims.size() == 4 && !IsPadded(layout)) {
+    for (const tag order : {tag::nChw16c, tag::nChw8c, tag::nhwc}) {
+      if (layout == dnnl::memory::desc(dims, layout.get_data_type(), order)) return {dims, TypeOf(y.dtype), order};
+    }
+  }
+  return PlainLayout(y);
+}
+
+/** Between what networks compute in, vectorised. */
+void CastFloats(CpuBackend& backend, const Tensor& x, Tensor& y) {
+  const dnnl::memory::desc order = SameOrder(AsIs(x).layout, y);
+  const bool plain = order == PlainLayout(y);
+  const Buffer from = plain ? Plain(backend, x) : AsIs(x);
+  const Buffer& to = backend.Create(y, order);
+  const bool widens = y.dtype == DType::kFloat32;
+  ParallelFor(y.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+    if (widens) {
+      Widen(static_cast<const BFloat16*>(from.data()) + begin, to.floats() + begin, end - begin);
+    } else {
+      Narrow(from.floats() + begin, static_cast<BFloat16*>(to.data()) + begin, end - begin);
+    }
+  });
+}
+
 }  // namespace
 
 void Cast(CpuBackend& backend, OpCall& call) {
   const Tensor& x = *call.inputs[0];
   Tensor& y = *call.outputs[0];
-  const Buffer from = Plain(backend, x);
   if (x.dtype == y.dtype) {  // as in Reshape, memory is shared: not even a NaN's payload changes
-    y.storage = std::make_shared<CpuStorage>(from);
+    y.storage = std::make_shared<CpuStorage>(Plain(backend, x));
     return;
   }
+  if (IsFloatOrBFloat16(x.dtype) && IsFloatOrBFloat16(y.dtype)) return CastFloats(backend, x, y);
+  const Buffer from = Plain(backend, x);
   void* const to = backend.CreatePlain(y).data();
   switch (x.dtype) {
     case DType::kFloat32:

@@ -1,6 +1,6 @@
 // Convolution on oneDNN: forward with bias and ReLU fused, gradients of data and of weights.
-// Invariant: oneDNN picks every layout; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH,
-// KW].
+// Invariant: oneDNN picks every layout; weights, their gradients and bias are float32 whatever the activations
+// are; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -28,23 +28,12 @@ struct Geometry {
   }
 };
 
-dnnl::primitive_attr Attributes(bool relu) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (relu) {
-    dnnl::post_ops post_ops;
-    post_ops.append_eltwise(algorithm::eltwise_relu, 0.f, 0.f);
-    attributes.set_post_ops(post_ops);
-  }
-  return attributes;
-}
-
 dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Geometry& geometry,
                                                             const Shape& x, const Shape& w, const Shape& y,
-                                                            bool bias, bool relu) {
-  const memory::desc source = AnyLayout(x, kFloat);
-  const memory::desc weights = AnyLayout(geometry.WeightDims(w), kFloat);
-  const memory::desc target = AnyLayout(y, kFloat);
+                                                            memory::data_type type, bool bias, bool relu) {
+  const memory::desc source = AnyLayout(x, type);
+  const memory::desc weights = AnyLayout(geometry.WeightDims(w), type);
+  const memory::desc target = AnyLayout(y, type);
   if (!bias) {
     return {backend.engine(),
             prop_kind::forward_training,
@@ -55,7 +44,7 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
             geometry.strides,
             geometry.padding_low,
             geometry.padding_high,
-            Attributes(relu)};
+            PrimitiveAttributes(relu)};
   }
   return {backend.engine(),
           prop_kind::forward_training,
@@ -67,13 +56,14 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
           geometry.strides,
           geometry.padding_low,
           geometry.padding_high,
-          Attributes(relu)};
+          PrimitiveAttributes(relu)};
 }
 
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
   const auto descriptor =
       ForwardDescriptor(backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape,
-                        call.outputs[0]->shape, call.inputs[2] != nullptr, call.Flag("relu"));
+                        call.outputs[0]->shape, TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr,
+                        call.Flag("relu"));
   return {dnnl::convolution_forward(descriptor),
           {{DNNL_ARG_SRC, descriptor.src_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
@@ -85,11 +75,12 @@ Plan MakeForward(CpuBackend& backend, const OpCall& call) {
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Geometry geometry(call);
   const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
-  const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, false, false);
+  const memory::data_type type = TypeOf(call.inputs[1]->dtype);
+  const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, type, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
-      backend.engine(), algorithm::convolution_direct, AnyLayout(dx, kFloat),
-      AnyLayout(geometry.WeightDims(w), kFloat), AnyLayout(dy, kFloat), geometry.strides,
-      geometry.padding_low, geometry.padding_high, hint, Attributes(false));
+      backend.engine(), algorithm::convolution_direct, AnyLayout(dx, type),
+      AnyLayout(geometry.WeightDims(w), type), AnyLayout(dy, type), geometry.strides,
+      geometry.padding_low, geometry.padding_high, hint, PrimitiveAttributes());
   return {dnnl::convolution_backward_data(descriptor),
           {{DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
@@ -102,8 +93,9 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
                                                                              const OpCall& call) {
   const Geometry geometry(call);
   const Shape &x = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dw = call.outputs[0]->shape;
-  const auto hint = ForwardDescriptor(backend, geometry, x, dw, dy, call.outputs[1] != nullptr, false);
-  const memory::desc source = AnyLayout(x, kFloat), target = AnyLayout(dy, kFloat);
+  const memory::data_type type = TypeOf(call.inputs[0]->dtype);
+  const auto hint = ForwardDescriptor(backend, geometry, x, dw, dy, type, call.outputs[1] != nullptr, false);
+  const memory::desc source = AnyLayout(x, type), target = AnyLayout(dy, type);
   const memory::desc weights = AnyLayout(geometry.WeightDims(dw), kFloat);
   if (!call.outputs[1]) {
     return {backend.engine(),
@@ -115,7 +107,7 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
             geometry.padding_low,
             geometry.padding_high,
             hint,
-            Attributes(false)};
+            PrimitiveAttributes()};
   }
   return {backend.engine(),
           algorithm::convolution_direct,
@@ -127,7 +119,7 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
           geometry.padding_low,
           geometry.padding_high,
           hint,
-          Attributes(false)};
+          PrimitiveAttributes()};
 }
 
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {

@@ -2,44 +2,53 @@
 // Invariant: two operands are combined in the first one's layout; padded layouts are made dense first.
 #include <algorithm>
 
+#include "cpu/floats.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
 
-constexpr int64_t kGrain = 1 << 15;
-
-ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t begin, int64_t end, float scale,
-                                   float shift) {
-  for (int64_t i = begin; i < end; ++i) y[i] = x[i] * scale + shift;
+ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t count, float scale, float shift) {
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i] * scale + shift;
 }
 
 // A NaN stays one: no comparison with it is true.
-ALEXNET_EVERY_ISA void ClampRange(const float* x, float* y, int64_t begin, int64_t end, float low,
-                                  float high) {
-  for (int64_t i = begin; i < end; ++i) {
+ALEXNET_EVERY_ISA void ClampRange(const float* x, float* y, int64_t count, float low, float high) {
+  for (int64_t i = 0; i < count; ++i) {
     const float above = x[i] < low ? low : x[i];
     y[i] = above > high ? high : above;
   }
 }
 
-ALEXNET_EVERY_ISA void AddRange(const float* x, const float* y, float* z, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) z[i] = x[i] + y[i];
+ALEXNET_EVERY_ISA void AddRange(const float* x, const float* y, float* z, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) z[i] = x[i] + y[i];
 }
 
-ALEXNET_EVERY_ISA void MultiplyRange(const float* x, const float* y, float* z, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) z[i] = x[i] * y[i];
+ALEXNET_EVERY_ISA void MultiplyRange(const float* x, const float* y, float* z, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) z[i] = x[i] * y[i];
 }
 
-using BinaryRange = void (*)(const float*, const float*, float*, int64_t, int64_t);
+using BinaryRange = void (*)(const float*, const float*, float*, int64_t);
+
+/** range(x, y, count) over all elements of the first input. */
+template <typename Range>
+void Unary(CpuBackend& backend, OpCall& call, const Range& range) {
+  const Buffer x = Dense(backend, *call.inputs[0]);
+  const Buffer& y = backend.Create(*call.outputs[0], x.layout);
+  ForEachChunk<1>(call.outputs[0]->elements(), {x}, y,
+                  [&](int64_t, const std::array<const float*, 1>& in, float* out, int64_t count) {
+                    range(in[0], out, count);
+                  });
+}
 
 void Binary(CpuBackend& backend, OpCall& call, BinaryRange range) {
   const Buffer x = Dense(backend, *call.inputs[0]);
   const Buffer y = In(backend, *call.inputs[1], x.layout);
-  float* const z = backend.Create(*call.outputs[0], x.layout).floats();
-  ParallelFor(call.outputs[0]->elements(), kGrain,
-              [&](int64_t begin, int64_t end) { range(x.floats(), y.floats(), z, begin, end); });
+  const Buffer& z = backend.Create(*call.outputs[0], x.layout);
+  ForEachChunk<2>(call.outputs[0]->elements(), {x, y}, z,
+                  [=](int64_t, const std::array<const float*, 2>& in, float* out, int64_t count) {
+                    range(in[0], in[1], out, count);
+                  });
 }
 
 }  // namespace
@@ -74,27 +83,18 @@ void Reshape(CpuBackend& backend, OpCall& call) {
 void Affine(CpuBackend& backend, OpCall& call) {
   const auto scale = static_cast<float>(call.Number("scale")),
              shift = static_cast<float>(call.Number("shift"));
-  const Buffer x = Dense(backend, *call.inputs[0]);
-  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
-  ParallelFor(call.outputs[0]->elements(), kGrain,
-              [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, shift); });
+  Unary(backend, call, [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, shift); });
 }
 
 void Clamp(CpuBackend& backend, OpCall& call) {
   const auto low = static_cast<float>(call.Number("low")), high = static_cast<float>(call.Number("high"));
-  const Buffer x = Dense(backend, *call.inputs[0]);
-  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
-  ParallelFor(call.outputs[0]->elements(), kGrain,
-              [&](int64_t begin, int64_t end) { ClampRange(x.floats(), y, begin, end, low, high); });
+  Unary(backend, call, [=](const float* x, float* y, int64_t count) { ClampRange(x, y, count, low, high); });
 }
 
 // The factor is on the device, so that nobody has to wait for it.
 void ScaleBy(CpuBackend& backend, OpCall& call) {
-  const Buffer x = Dense(backend, *call.inputs[0]), factor = Plain(backend, *call.inputs[1]);
-  const float scale = *factor.floats();
-  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
-  ParallelFor(call.outputs[0]->elements(), kGrain,
-              [&](int64_t begin, int64_t end) { AffineRange(x.floats(), y, begin, end, scale, 0); });
+  const float scale = *Plain(backend, *call.inputs[1]).floats();
+  Unary(backend, call, [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, 0); });
 }
 
 void Add(CpuBackend& backend, OpCall& call) {

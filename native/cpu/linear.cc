@@ -1,5 +1,6 @@
 // Fully connected layers on oneDNN's inner product: x [N, I], w [O, I], y [N, O].
-// Invariant: activations are row-major; oneDNN packs the weights, the same way in all three ops where it can.
+// Invariant: activations are row-major; oneDNN packs the weights, the same way in all three ops where it can;
+// weights, their gradients and bias are float32 whatever the activations are.
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -11,36 +12,25 @@ using dnnl::prop_kind;
 
 constexpr auto kFloat = memory::data_type::f32;
 
-dnnl::primitive_attr Attributes(bool relu) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (relu) {
-    dnnl::post_ops post_ops;
-    post_ops.append_eltwise(algorithm::eltwise_relu, 0.f, 0.f);
-    attributes.set_post_ops(post_ops);
-  }
-  return attributes;
+memory::desc Rows(const Tensor& tensor) {
+  return PlainLayout(tensor.shape, TypeOf(tensor.dtype));
+}
+memory::desc Bias(const Tensor& w) {
+  return PlainLayout(memory::dims{w.shape[0]}, kFloat);
 }
 
-memory::desc Rows(const Shape& shape) {
-  return PlainLayout(shape, kFloat);
-}
-
-dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Shape& x,
-                                                              const Shape& w, const Shape& y, bool bias,
+dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Tensor& x,
+                                                              const Tensor& w, const Tensor& y, bool bias,
                                                               bool relu) {
-  const memory::desc weights = AnyLayout(w, kFloat);
-  if (!bias) {
-    return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows(y), Attributes(relu)};
-  }
-  return {backend.engine(), prop_kind::forward_training, Rows(x), weights, Rows({y[1]}), Rows(y),
-          Attributes(relu)};
+  const memory::desc weights = AnyLayout(w.shape, TypeOf(x.dtype));
+  const auto kind = prop_kind::forward_training;
+  if (!bias) return {backend.engine(), kind, Rows(x), weights, Rows(y), PrimitiveAttributes(relu)};
+  return {backend.engine(), kind, Rows(x), weights, Bias(w), Rows(y), PrimitiveAttributes(relu)};
 }
 
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
-  const auto descriptor =
-      ForwardDescriptor(backend, call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
-                        call.inputs[2] != nullptr, call.Flag("relu"));
+  const auto descriptor = ForwardDescriptor(backend, *call.inputs[0], *call.inputs[1], *call.outputs[0],
+                                            call.inputs[2] != nullptr, call.Flag("relu"));
   return {dnnl::inner_product_forward(descriptor),
           {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
           descriptor.scratchpad_desc(),
@@ -48,10 +38,11 @@ Plan MakeForward(CpuBackend& backend, const OpCall& call) {
 }
 
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
-  const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
+  const Tensor &w = *call.inputs[0], &dy = *call.inputs[1], &dx = *call.outputs[0];
   const auto hint = ForwardDescriptor(backend, dx, w, dy, false, false);
   const dnnl::inner_product_backward_data::primitive_desc descriptor(
-      backend.engine(), Rows(dx), AnyLayout(w, kFloat), Rows(dy), hint, Attributes(false));
+      backend.engine(), Rows(dx), AnyLayout(w.shape, TypeOf(dy.dtype)), Rows(dy), hint,
+      PrimitiveAttributes());
   return {dnnl::inner_product_backward_data(descriptor),
           {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
           descriptor.scratchpad_desc(),
@@ -59,15 +50,15 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
 }
 
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
-  const Shape &x = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dw = call.outputs[0]->shape;
+  const Tensor &x = *call.inputs[0], &dy = *call.inputs[1], &dw = *call.outputs[0];
   const bool bias = call.outputs[1] != nullptr;
   const auto hint = ForwardDescriptor(backend, x, dw, dy, bias, false);
-  const memory::desc weights = AnyLayout(dw, kFloat);
+  const memory::desc weights = AnyLayout(dw.shape, kFloat);
   const auto descriptor =
       bias ? dnnl::inner_product_backward_weights::primitive_desc(
-                 backend.engine(), Rows(x), weights, Rows({dy[1]}), Rows(dy), hint, Attributes(false))
+                 backend.engine(), Rows(x), weights, Bias(dw), Rows(dy), hint, PrimitiveAttributes())
            : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights,
-                                                                  Rows(dy), hint, Attributes(false));
+                                                                  Rows(dy), hint, PrimitiveAttributes());
   return {dnnl::inner_product_backward_weights(descriptor),
           {{DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
           descriptor.scratchpad_desc(),

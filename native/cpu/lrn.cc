@@ -2,13 +2,13 @@
 //   s_i = k + alpha * sum of x_j^2 over the window,  y_i = x_i s_i^-beta,
 //   dx_i = dy_i s_i^-beta - 2 alpha beta x_i * sum of dy_j x_j s_j^(-beta-1) over the window.
 // Invariant: alpha weighs the plain sum; the backward op needs x only, nothing is saved. A pixel's channels
-// are brought together in cache, so blocked, channels-last and row-major layouts take the same path.
+// are brought together in cache in float32, so all layouts and types take the same path.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "cpu/floats.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -39,8 +39,6 @@ class PaddedRow {
   std::vector<float> values_;
 };
 
-#define ALEXNET_INLINE inline __attribute__((always_inline))
-
 /** sums[i] = base + scale * sum of padded[i .. i + size - 1]. */
 ALEXNET_INLINE void WindowSums(const float* padded, float* sums, int64_t channels, int64_t size, float base,
                                float scale) {
@@ -69,56 +67,109 @@ ALEXNET_INLINE void NegativePower(const float* s, float* powers, int64_t channel
   for (int64_t i = 0; i < channels; ++i) powers[i] = std::pow(s[i], -beta);
 }
 
-ALEXNET_EVERY_ISA void ForwardRow(const float* x, float* y, PaddedRow& squares, float* s, int64_t channels,
-                                  const Lrn& lrn) {
-  float* inner = squares.inner();
-  for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
-  WindowSums(squares.begin(), s, channels, lrn.size, lrn.k, lrn.alpha);
-  NegativePower(s, s, channels, lrn.beta);
-  for (int64_t i = 0; i < channels; ++i) y[i] = x[i] * s[i];
-}
-
-ALEXNET_EVERY_ISA void BackwardRow(const float* x, const float* dy, float* dx, PaddedRow& squares,
-                                   PaddedRow& ratios, float* s, float* powers, int64_t channels,
-                                   const Lrn& lrn) {
-  float* inner = squares.inner();
-  for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
-  WindowSums(squares.begin(), s, channels, lrn.size, lrn.k, lrn.alpha);
-  NegativePower(s, powers, channels, lrn.beta);
-  float* ratio = ratios.inner();
-  for (int64_t i = 0; i < channels; ++i) ratio[i] = dy[i] * x[i] * powers[i] / s[i];
-  WindowSums(ratios.begin(), s, channels, lrn.size, 0.f, 2.f * lrn.alpha * lrn.beta);
-  for (int64_t i = 0; i < channels; ++i) dx[i] = dy[i] * powers[i] - x[i] * s[i];
-}
-
 /** Where channel c of pixel p of an image lies: (c / block) * pixels * block + p * block + c % block. */
 struct Pixels {
   int64_t images, channels, pixels, block;
 
-  int64_t Offset(int64_t image, int64_t pixel) const { return image * channels * pixels + pixel * block; }
-
-  /** A pixel's channels in a row: as they lie if they are together, else gathered into `row`. */
-  const float* Gather(const float* from, float* row) const {
-    if (block == channels) return from;
-    for (int64_t c = 0; c < channels; c += block, from += pixels * block) {
-      if (block == 1) {
-        row[c] = *from;
-      } else {
-        std::memcpy(row + c, from, static_cast<size_t>(block) * sizeof(float));
-      }
-    }
-    return row;
-  }
-  void Scatter(const float* row, float* to) const {
-    for (int64_t c = 0; c < channels; c += block, to += pixels * block) {
-      if (block == 1) {
-        *to = row[c];
-      } else {
-        std::memcpy(to, row + c, static_cast<size_t>(block) * sizeof(float));
-      }
-    }
+  ALEXNET_INLINE int64_t Offset(int64_t index) const {
+    return index / pixels * channels * pixels + index % pixels * block;
   }
 };
+
+/** A pixel's channels, brought together in float32. */
+template <typename T>
+ALEXNET_INLINE void Gather(const T* from, float* row, const Pixels& at) {
+  for (int64_t c = 0; c < at.channels; c += at.block, from += at.pixels * at.block) {
+    for (int64_t i = 0; i < at.block; ++i) row[c + i] = Load(from + i);
+  }
+}
+
+template <typename T>
+ALEXNET_INLINE void Scatter(const float* row, T* to, const Pixels& at) {
+  for (int64_t c = 0; c < at.channels; c += at.block, to += at.pixels * at.block) {
+    for (int64_t i = 0; i < at.block; ++i) Store(row[c + i], to + i);
+  }
+}
+
+/** Rows of one pixel, each as long as its channels; the padded ones hold one group at a time. */
+struct Scratch {
+  PaddedRow squares, ratios;
+  std::vector<float> x, dy, out, s, powers;
+
+  Scratch(const Pixels& at, const Lrn& lrn)
+      : squares(at.channels / lrn.groups, lrn.size),
+        ratios(at.channels / lrn.groups, lrn.size),
+        x(static_cast<size_t>(at.channels)),
+        dy(x.size()),
+        out(x.size()),
+        s(x.size()),
+        powers(x.size()) {}
+};
+
+ALEXNET_INLINE void ForwardRow(const float* x, float* y, Scratch& scratch, int64_t channels, const Lrn& lrn) {
+  float *inner = scratch.squares.inner(), *s = scratch.s.data();
+  for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
+  WindowSums(scratch.squares.begin(), s, channels, lrn.size, lrn.k, lrn.alpha);
+  NegativePower(s, s, channels, lrn.beta);
+  for (int64_t i = 0; i < channels; ++i) y[i] = x[i] * s[i];
+}
+
+ALEXNET_INLINE void BackwardRow(const float* x, const float* dy, float* dx, Scratch& scratch, int64_t channels,
+                                const Lrn& lrn) {
+  float *inner = scratch.squares.inner(), *ratio = scratch.ratios.inner();
+  float *s = scratch.s.data(), *powers = scratch.powers.data();
+  for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
+  WindowSums(scratch.squares.begin(), s, channels, lrn.size, lrn.k, lrn.alpha);
+  NegativePower(s, powers, channels, lrn.beta);
+  for (int64_t i = 0; i < channels; ++i) ratio[i] = dy[i] * x[i] * powers[i] / s[i];
+  WindowSums(scratch.ratios.begin(), s, channels, lrn.size, 0.f, 2.f * lrn.alpha * lrn.beta);
+  for (int64_t i = 0; i < channels; ++i) dx[i] = dy[i] * powers[i] - x[i] * s[i];
+}
+
+template <typename T>
+ALEXNET_INLINE void ForwardPixels(const T* x, T* y, int64_t begin, int64_t end, const Pixels& at,
+                                  Scratch& scratch, const Lrn& lrn) {
+  const int64_t channels = at.channels / lrn.groups;
+  for (int64_t i = begin; i < end; ++i) {
+    Gather(x + at.Offset(i), scratch.x.data(), at);
+    for (int64_t c = 0; c < at.channels; c += channels) {
+      ForwardRow(scratch.x.data() + c, scratch.out.data() + c, scratch, channels, lrn);
+    }
+    Scatter(scratch.out.data(), y + at.Offset(i), at);
+  }
+}
+
+template <typename T>
+ALEXNET_INLINE void BackwardPixels(const T* x, const T* dy, T* dx, int64_t begin, int64_t end,
+                                   const Pixels& at, Scratch& scratch, const Lrn& lrn) {
+  const int64_t channels = at.channels / lrn.groups;
+  for (int64_t i = begin; i < end; ++i) {
+    Gather(x + at.Offset(i), scratch.x.data(), at);
+    Gather(dy + at.Offset(i), scratch.dy.data(), at);
+    for (int64_t c = 0; c < at.channels; c += channels) {
+      BackwardRow(scratch.x.data() + c, scratch.dy.data() + c, scratch.out.data() + c, scratch, channels, lrn);
+    }
+    Scatter(scratch.out.data(), dx + at.Offset(i), at);
+  }
+}
+
+// Templates are not cloned for instruction sets, plain functions are.
+ALEXNET_EVERY_ISA void Forward(const float* x, float* y, int64_t begin, int64_t end, const Pixels& at,
+                               Scratch& scratch, const Lrn& lrn) {
+  ForwardPixels(x, y, begin, end, at, scratch, lrn);
+}
+ALEXNET_EVERY_ISA void Forward(const BFloat16* x, BFloat16* y, int64_t begin, int64_t end, const Pixels& at,
+                               Scratch& scratch, const Lrn& lrn) {
+  ForwardPixels(x, y, begin, end, at, scratch, lrn);
+}
+ALEXNET_EVERY_ISA void Backward(const float* x, const float* dy, float* dx, int64_t begin, int64_t end,
+                                const Pixels& at, Scratch& scratch, const Lrn& lrn) {
+  BackwardPixels(x, dy, dx, begin, end, at, scratch, lrn);
+}
+ALEXNET_EVERY_ISA void Backward(const BFloat16* x, const BFloat16* dy, BFloat16* dx, int64_t begin, int64_t end,
+                                const Pixels& at, Scratch& scratch, const Lrn& lrn) {
+  BackwardPixels(x, dy, dx, begin, end, at, scratch, lrn);
+}
 
 /** Channels that lie together: all (channels-last), 16 or 8 (blocked), 1 (row-major); 0: none of these. */
 int64_t ChannelBlock(const dnnl::memory::desc& layout, const Shape& shape) {
@@ -145,51 +196,44 @@ Pixels Describe(const dnnl::memory::desc& layout, const Shape& shape) {
 
 constexpr int64_t kPixelsPerThread = 64;
 
-}  // namespace
+template <typename T>
+const T* As(const Buffer& buffer) {
+  return static_cast<const T*>(buffer.data());
+}
 
-void LrnForward(CpuBackend& backend, OpCall& call) {
+template <typename T>
+void ForwardAs(CpuBackend& backend, OpCall& call) {
   const Lrn lrn(call);
   const Buffer x = Readable(backend, *call.inputs[0]);
   const Pixels at = Describe(x.layout, call.inputs[0]->shape);
-  float* const y = backend.Create(*call.outputs[0], x.layout).floats();
-  const int64_t channels = at.channels / lrn.groups;
+  T* const y = static_cast<T*>(backend.Create(*call.outputs[0], x.layout).data());
   ParallelFor(at.images * at.pixels, kPixelsPerThread, [&](int64_t begin, int64_t end) {
-    PaddedRow squares(channels, lrn.size);
-    std::vector<float> row(static_cast<size_t>(at.channels)), out(row.size()), s(row.size());
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t offset = at.Offset(i / at.pixels, i % at.pixels);
-      const float* in = at.Gather(x.floats() + offset, row.data());
-      float* target = at.block == at.channels ? y + offset : out.data();
-      for (int64_t c = 0; c < at.channels; c += channels) {
-        ForwardRow(in + c, target + c, squares, s.data(), channels, lrn);
-      }
-      if (at.block != at.channels) at.Scatter(out.data(), y + offset);
-    }
+    Scratch scratch(at, lrn);
+    Forward(As<T>(x), y, begin, end, at, scratch, lrn);
   });
 }
 
-void LrnBackward(CpuBackend& backend, OpCall& call) {
+template <typename T>
+void BackwardAs(CpuBackend& backend, OpCall& call) {
   const Lrn lrn(call);
   const Buffer x = Readable(backend, *call.inputs[0]);
   const Buffer dy = In(backend, *call.inputs[1], x.layout);
   const Pixels at = Describe(x.layout, call.inputs[0]->shape);
-  float* const dx = backend.Create(*call.outputs[0], x.layout).floats();
-  const int64_t channels = at.channels / lrn.groups;
+  T* const dx = static_cast<T*>(backend.Create(*call.outputs[0], x.layout).data());
   ParallelFor(at.images * at.pixels, kPixelsPerThread, [&](int64_t begin, int64_t end) {
-    PaddedRow squares(channels, lrn.size), ratios(channels, lrn.size);
-    std::vector<float> row_x(static_cast<size_t>(at.channels)), row_dy(row_x.size()), out(row_x.size());
-    std::vector<float> s(row_x.size()), powers(row_x.size());
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t offset = at.Offset(i / at.pixels, i % at.pixels);
-      const float* in_x = at.Gather(x.floats() + offset, row_x.data());
-      const float* in_dy = at.Gather(dy.floats() + offset, row_dy.data());
-      float* target = at.block == at.channels ? dx + offset : out.data();
-      for (int64_t c = 0; c < at.channels; c += channels) {
-        BackwardRow(in_x + c, in_dy + c, target + c, squares, ratios, s.data(), powers.data(), channels, lrn);
-      }
-      if (at.block != at.channels) at.Scatter(out.data(), dx + offset);
-    }
+    Scratch scratch(at, lrn);
+    Backward(As<T>(x), As<T>(dy), dx, begin, end, at, scratch, lrn);
   });
+}
+
+}  // namespace
+
+void LrnForward(CpuBackend& backend, OpCall& call) {
+  (call.inputs[0]->dtype == DType::kFloat32 ? ForwardAs<float> : ForwardAs<BFloat16>)(backend, call);
+}
+
+void LrnBackward(CpuBackend& backend, OpCall& call) {
+  (call.inputs[0]->dtype == DType::kFloat32 ? BackwardAs<float> : BackwardAs<BFloat16>)(backend, call);
 }
 
 }  // namespace alexnet::cpu

@@ -3,8 +3,8 @@
 // row-major planes, one plane a thread at a time.
 #include <cmath>
 
+#include "cpu/floats.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -56,14 +56,17 @@ void LrnWithinForward(CpuBackend& backend, OpCall& call) {
   const Shape& shape = call.inputs[0]->shape;
   const Window window(call, shape);
   const Buffer x = Plain(backend, *call.inputs[0]);
-  float* const y = backend.CreatePlain(*call.outputs[0]).floats();
+  const FloatBuffer source(x), target(backend.CreatePlain(*call.outputs[0]));
   const int64_t pixels = window.pixels();
   ParallelFor(shape[0] * shape[1], 1, [&](int64_t begin, int64_t end) {
     std::vector<float> squares(static_cast<size_t>(pixels)), rows(squares.size()), s(squares.size());
+    std::vector<float> widened(squares.size()), out(squares.size());
     for (int64_t plane = begin; plane < end; ++plane) {
-      const float* in = x.floats() + plane * pixels;
+      const float* in = source.Read(plane * pixels, pixels, widened.data());
+      float* y = target.Target(plane * pixels, out.data());
       Denominators(in, squares.data(), rows.data(), s.data(), window);
-      for (int64_t p = 0; p < pixels; ++p) y[plane * pixels + p] = in[p] * std::pow(s[p], -window.beta);
+      for (int64_t p = 0; p < pixels; ++p) y[p] = in[p] * std::pow(s[p], -window.beta);
+      target.Written(plane * pixels, pixels, y);
     }
   });
 }
@@ -73,13 +76,15 @@ void LrnWithinBackward(CpuBackend& backend, OpCall& call) {
   const Window window(call, shape);
   const Buffer x = Plain(backend, *call.inputs[0]);
   const Buffer dy = Plain(backend, *call.inputs[1]);
-  float* const dx = backend.CreatePlain(*call.outputs[0]).floats();
+  const FloatBuffer source(x), gradients(dy), target(backend.CreatePlain(*call.outputs[0]));
   const int64_t pixels = window.pixels();
   ParallelFor(shape[0] * shape[1], 1, [&](int64_t begin, int64_t end) {
     std::vector<float> ratios(static_cast<size_t>(pixels)), rows(ratios.size()), s(ratios.size()),
-        powers(s.size());
+        powers(s.size()), widened_x(s.size()), widened_dy(s.size()), out(s.size());
     for (int64_t plane = begin; plane < end; ++plane) {
-      const float *in = x.floats() + plane * pixels, *gradient = dy.floats() + plane * pixels;
+      const float* in = source.Read(plane * pixels, pixels, widened_x.data());
+      const float* gradient = gradients.Read(plane * pixels, pixels, widened_dy.data());
+      float* dx = target.Target(plane * pixels, out.data());
       Denominators(in, ratios.data(), rows.data(), s.data(), window);
       for (int64_t p = 0; p < pixels; ++p) {
         powers[p] = std::pow(s[p], -window.beta);
@@ -87,8 +92,9 @@ void LrnWithinBackward(CpuBackend& backend, OpCall& call) {
       }
       BoxSums(ratios.data(), rows.data(), s.data(), window);
       for (int64_t p = 0; p < pixels; ++p) {
-        dx[plane * pixels + p] = gradient[p] * powers[p] - 2.f * window.alpha * window.beta * in[p] * s[p];
+        dx[p] = gradient[p] * powers[p] - 2.f * window.alpha * window.beta * in[p] * s[p];
       }
+      target.Written(plane * pixels, pixels, dx);
     }
   });
 }

@@ -51,7 +51,7 @@ float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::d
   } else if (storage.buffer.block.use_count() > 1) {
     storage.buffer = backend.Reorder(storage.buffer, layout);
   }
-  storage.packed = Buffer{};
+  storage.packed.clear();
   return storage.buffer.floats();
 }
 

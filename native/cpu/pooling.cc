@@ -26,12 +26,6 @@ struct ArgmaxStorage final : Storage {
   std::vector<double> attributes;
 };
 
-dnnl::primitive_attr Attributes() {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
-}
-
 dnnl::pooling_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const OpCall& call,
                                                         algorithm function, prop_kind kind,
                                                         const memory::desc& source,
@@ -47,13 +41,13 @@ dnnl::pooling_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, con
           geometry.dilation,
           geometry.padding_low,
           geometry.padding_high,
-          Attributes()};
+          PrimitiveAttributes()};
 }
 
 std::shared_ptr<const Plan> ForwardPlan(CpuBackend& backend, const OpCall& call, algorithm function,
                                         prop_kind kind, const memory::desc& source) {
   return backend.plans().Get(call, PlanKey(call).Add(source), [&]() -> Plan {
-    const memory::desc any = AnyLayout(call.outputs[0]->shape, memory::data_type::f32);
+    const memory::desc any = AnyLayout(call.outputs[0]->shape, source.get_data_type());
     const auto descriptor = ForwardDescriptor(backend, call, function, kind, source, any);
     return {dnnl::pooling_forward(descriptor),
             {{DNNL_ARG_DST, descriptor.dst_desc()}, {DNNL_ARG_WORKSPACE, descriptor.workspace_desc()}},
@@ -69,7 +63,7 @@ std::shared_ptr<const Plan> BackwardPlan(CpuBackend& backend, const OpCall& call
     const auto hint = ForwardDescriptor(backend, call, function, prop_kind::forward_training, source, target);
     const dnnl::pooling_backward::primitive_desc descriptor(
         backend.engine(), function, source, target, geometry.strides, geometry.kernel, geometry.dilation,
-        geometry.padding_low, geometry.padding_high, hint, Attributes());
+        geometry.padding_low, geometry.padding_high, hint, PrimitiveAttributes());
     return {dnnl::pooling_backward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
   });
 }

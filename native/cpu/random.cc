@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "core/philox.h"
+#include "cpu/floats.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -27,14 +27,18 @@ void ForEachBlock(int64_t elements, const RandomStream& random, const Write& wri
   });
 }
 
-ALEXNET_EVERY_ISA void DropoutBlocks(const float* x, float* y, int64_t begin, int64_t end,
-                                     const RandomStream& random, uint64_t threshold, float scale) {
-  for (int64_t block = begin; block < end; ++block) {
-    const PhiloxBlock words = Philox(static_cast<uint64_t>(block), random);
-    for (int64_t i = 0; i < 4; ++i) {
-      const float value = x[4 * block + i] * scale;
-      y[4 * block + i] = words[static_cast<size_t>(i)] >= threshold ? value : 0.f;
+ALEXNET_EVERY_ISA void DropoutRange(int64_t first, const float* x, float* y, int64_t count,
+                                    const RandomStream& random, uint64_t threshold, float scale) {
+  for (int64_t i = 0; i + 4 <= count; i += 4) {
+    const PhiloxBlock words = Philox(static_cast<uint64_t>((first + i) / 4), random);
+    for (int64_t j = 0; j < 4; ++j) {
+      const float value = x[i + j] * scale;
+      y[i + j] = words[static_cast<size_t>(j)] >= threshold ? value : 0.f;
     }
+  }
+  const PhiloxBlock words = Philox(static_cast<uint64_t>((first + count) / 4), random);
+  for (int64_t i = count / 4 * 4; i < count; ++i) {
+    y[i] = words[static_cast<size_t>(i % 4)] >= threshold ? x[i] * scale : 0.f;
   }
 }
 
@@ -72,16 +76,12 @@ void Dropout(CpuBackend& backend, OpCall& call) {
   const auto threshold = static_cast<uint64_t>(std::llround(call.Number("rate") * 4294967296.0));
   const auto scale = static_cast<float>(call.Number("scale"));
   const RandomStream random = StreamOf(call);
-  const int64_t elements = call.outputs[0]->elements();
   const Buffer x = Plain(backend, *call.inputs[0]);
-  float* const y = backend.CreatePlain(*call.outputs[0]).floats();
-  ParallelFor(elements / 4, kBlocksPerThread, [&](int64_t begin, int64_t end) {
-    DropoutBlocks(x.floats(), y, begin, end, random, threshold, scale);
-  });
-  const PhiloxBlock words = Philox(static_cast<uint64_t>(elements / 4), random);
-  for (int64_t i = elements / 4 * 4; i < elements; ++i) {
-    y[i] = words[static_cast<size_t>(i % 4)] >= threshold ? x.floats()[i] * scale : 0.f;
-  }
+  const Buffer& y = backend.CreatePlain(*call.outputs[0]);
+  ForEachChunk<1>(call.outputs[0]->elements(), {x}, y,
+                  [=](int64_t first, const std::array<const float*, 1>& in, float* out, int64_t count) {
+                    DropoutRange(first, in[0], out, count, random, threshold, scale);
+                  });
 }
 
 }  // namespace alexnet::cpu

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { CrossEntropyLoss, type Activations, type Mode } from '../../lib/layers/index.js';
 import type { Model } from '../../lib/models/index.js';
 import type { Device } from '../../lib/tensor/device.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { assertClose } from './compare.js';
 import { assertChecksum, type Checksums, type GoldenArray } from './golden.js';
 import { hashTensor, type HashSpec } from './hash-values.js';
@@ -37,7 +38,7 @@ export async function differentiate(
   using x = upload(device, batch.input);
   using labels = device.tensor(Int32Array.from(batch.labels), { shape: [batch.labels.length] });
   const { y, saved } = model.network.forward(x, batch.mode);
-  using logits = y;
+  using logits = y as Tensor<'float32'>;
   using state = saved!;
   const result = criterion.forward(logits, labels);
   using loss = result.loss;
@@ -78,7 +79,7 @@ export async function activationsOf(
     current.dispose();
     current = y;
     const name = names[layer.name];
-    if (name !== undefined) activations.set(name, await y.data());
+    if (name !== undefined) activations.set(name, await (y as Tensor<'float32'>).data());
   }
   current.dispose();
   return activations;

@@ -2,7 +2,8 @@
 // Invariant: the test's device counts tensors, so an owner that forgets one fails.
 import assert from 'node:assert/strict';
 import { ArgumentError } from '../../lib/errors.js';
-import { Parameter, type Activations } from '../../lib/layers/index.js';
+import { Parameter } from '../../lib/layers/index.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { forEachDevice } from '../helpers/devices.js';
 import * as reference from '../helpers/reference.js';
 import { hashNdArray, ndArray } from '../helpers/reference.js';
@@ -30,7 +31,7 @@ forEachDevice('a Parameter', (on) => {
   it('refuses a value of another shape and keeps the one it has', () => {
     using parameter = make();
     parameter.assign(values(0));
-    using wrong: Activations = on.tensor(ndArray([3, 2], [0, 0, 0, 0, 0, 0]));
+    using wrong: Tensor<'float32'> = on.tensor(ndArray([3, 2], [0, 0, 0, 0, 0, 0]));
     assert.throws(() => parameter.assign(wrong), {
       code: 'ERR_SHAPE',
       message: /^w is \[2, 3\]; a value of \[3, 2\]/,

@@ -18,6 +18,7 @@ import {
   type Mode,
 } from '../../lib/layers/index.js';
 import { openDevice, type Device } from '../../lib/tensor/device.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { forEachDevice, type TestDevice } from '../helpers/devices.js';
 import { hashNdArray } from '../helpers/reference.js';
 
@@ -53,7 +54,8 @@ interface Result {
   readonly gradients: readonly Float32Array[];
 }
 
-async function resultOf(network: Sequential, y: Activations, dx: Activations): Promise<Result> {
+async function resultOf(network: Sequential, out: Activations, dIn: Activations): Promise<Result> {
+  const [y, dx] = [out, dIn] as Tensor<'float32'>[] as [Tensor<'float32'>, Tensor<'float32'>];
   const gradients: Float32Array[] = [];
   for (const parameter of network.parameters) {
     gradients.push(await parameter.gradient!.data());

@@ -13,12 +13,16 @@ function expected({ shape, data }: GoldenArray): NdArray {
   return ndArray(shape, data);
 }
 
-const activations = {
+type Floats = Tensor<'float32'>;
+
+const activations: Readonly<
+  Record<string, readonly [(x: Floats) => Floats, (dy: Floats, y: Floats) => Floats]>
+> = {
   relu: [ops.relu, ops.reluBackward],
   tanh: [ops.tanh, ops.tanhBackward],
   sigmoid: [ops.sigmoid, ops.sigmoidBackward],
   softmax: [ops.softmax, ops.softmaxBackward],
-} as const;
+};
 
 forEachDevice("golden convolution and linear are torch's", (on) => {
   for (const { name, inputs, attributes, outputs } of golden.conv2d) {
@@ -68,7 +72,7 @@ forEachDevice("golden convolution and linear are torch's", (on) => {
 
 forEachDevice("golden activations, softmax and LRN are torch's", (on) => {
   for (const op of ['relu', 'tanh', 'sigmoid', 'softmax'] as const) {
-    const [forward, backward] = activations[op];
+    const [forward, backward] = activations[op]!;
     for (const { name, inputs, outputs } of golden[op]) {
       it(`${op}: ${name}`, async () => {
         const { y, dx } = await on.compute(() => {

@@ -9,7 +9,10 @@ import type { Tensor } from '../../lib/tensor/tensor.js';
 function heavy(device: Device, length: number): Tensor<'float32'> {
   return device.scope(() => {
     const w = fill(device, { shape: [64, 64, 3, 3], value: 1e-3 });
-    let y: Parameters<typeof conv2d>[0] = fill(device, { shape: [8, 64, 56, 56], value: 1 });
+    let y: Tensor<'float32', readonly [number, number, number, number]> = fill(device, {
+      shape: [8, 64, 56, 56],
+      value: 1,
+    });
     for (let i = 0; i < length; i++) y = conv2d(y, w, { padding: 1 });
     return y;
   });
