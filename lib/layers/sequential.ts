@@ -63,7 +63,8 @@ export class Sequential extends Layer {
       const names = this.layers.map((layer) => layer.name).join(', ');
       throw new ArgumentError(`${this.name}: there is no layer '${name}'; there are ${names}.`);
     }
-    return new Sequential(this.layers.slice(0, last + 1), { name: this.name });
+    const { name: own, precision } = this;
+    return new Sequential(this.layers.slice(0, last + 1), { name: own, ...(precision && { precision }) });
   }
 
   override outputShape(input: Shape): Shape {

@@ -200,10 +200,10 @@ export class Model implements Disposable {
    * The output of a layer. x: [N, ...inputShape] -> [N, ...], owned by the caller. Default mode: prediction.
    * @throws ArgumentError if there is no such layer
    */
-  forwardTo(x: Activations, { layer, mode = inference }: { layer: string; mode?: Mode }): Activations {
+  forwardTo(x: Activations, { layer, mode = inference }: { layer: string; mode?: Mode }): Tensor<'float32'> {
     const { y, saved } = this.#upTo(layer).forward(x, { ...mode, gradient: false });
     saved?.[Symbol.dispose]();
-    return y;
+    return y as Tensor<'float32'>;
   }
 
   /** A chain of its own, since what is fused depends on where it ends. */

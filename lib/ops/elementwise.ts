@@ -89,29 +89,29 @@ export function multiply<D extends FloatDType, S extends Shape>(
 }
 
 /** s * x with a factor that is on the device, a scalar: nothing waits for it. */
-export function scaleBy<S extends Shape>(
-  x: Tensor<'float32', S>,
+export function scaleBy<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
   s: Tensor<'float32', readonly []>,
   options: { readonly label?: string } = {},
-): Tensor<'float32', S> {
-  return run1('scaleBy', { inputs: { x, s }, label: options.label }) as Tensor<'float32', S>;
+): Tensor<D, S> {
+  return run1('scaleBy', { inputs: { x, s }, label: options.label }) as Tensor<D, S>;
 }
 
 /**
  * Every element, but at least `low` and at most `high`; NaN stays NaN.
  * @throws ArgumentError unless low <= high
  */
-export function clamp<S extends Shape>(
-  x: Tensor<'float32', S>,
+export function clamp<D extends FloatDType, S extends Shape>(
+  x: Tensor<D, S>,
   options: { readonly low: number; readonly high: number; readonly label?: string },
-): Tensor<'float32', S> {
+): Tensor<D, S> {
   const { low, high, label } = options;
   if (!(low <= high)) {
     throw new ArgumentError(
       `${label ?? 'clamp'}: low is ${low} and high ${high}; low must not be above high.`,
     );
   }
-  return run1('clamp', { inputs: { x }, attributes: { low, high }, label }) as Tensor<'float32', S>;
+  return run1('clamp', { inputs: { x }, attributes: { low, high }, label }) as Tensor<D, S>;
 }
 
 /** Sum of all elements, accumulated in double precision, as a scalar. */

@@ -380,7 +380,22 @@ function inPlace(context: Context, [first, ...others]: readonly [string, ...stri
 }
 
 export function sgd(context: Context): OutputSpec[] {
+  if (context.inputs['scale']) expectScalars(context, ['scale']);
   return inPlace(context, ['w', 'v', 'dw']);
+}
+
+function expectScalars(context: Context, names: readonly string[]): void {
+  for (const name of names) {
+    expectDType(context, name, 'float32');
+    expectShape(context, name, [], 'it is a scalar');
+  }
+}
+
+export function updateLossScale(context: Context): OutputSpec[] {
+  expectScalars(context, ['scale', 'factor', 'squares']);
+  expectDType(context, 'counts', 'float32');
+  expectShape(context, 'counts', [2], 'steps since the scale changed, and steps skipped');
+  return [];
 }
 
 export function average(context: Context): OutputSpec[] {

@@ -1,5 +1,5 @@
 // The optimiser's arithmetic, in place.
-// Invariant: only these ops change an input: parameters, their velocities, their averages.
+// Invariant: only these ops change an input: parameters, their velocities, their averages, a loss scale.
 import { ArgumentError } from '../errors.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -15,6 +15,8 @@ export interface SgdStepOptions {
    * The same while the learning rate is constant; after a change the paper's keeps the old steps in its velocity.
    */
   readonly form: 'paper' | 'pytorch';
+  /** Multiplies dw, in the same pass; where it is not finite, w and v stay as they are. Default: 1. */
+  readonly scale?: Tensor<'float32', readonly []> | undefined;
   /** Named in errors. */
   readonly label?: string;
 }
@@ -26,9 +28,10 @@ export function sgdStep<S extends Shape>(
   dw: Tensor<'float32', S>,
   options: SgdStepOptions,
 ): void {
-  const { learningRate, momentum, weightDecay, form, label } = options;
+  const { learningRate, momentum, weightDecay, form, scale, label } = options;
   const torchForm = form === 'pytorch' ? 1 : 0;
-  run('sgd', { inputs: { w, v, dw }, attributes: { learningRate, momentum, weightDecay, torchForm }, label });
+  const attributes = { learningRate, momentum, weightDecay, torchForm };
+  run('sgd', { inputs: { w, v, dw, scale }, attributes, label });
 }
 
 /**
@@ -65,4 +68,30 @@ export function clipScale(
     'float32',
     readonly []
   >;
+}
+
+export interface LossScaleRates {
+  /** Multiplies the scale after `growthInterval` steps without overflow. */
+  readonly growthFactor: number;
+  /** Multiplies the scale after a step that overflowed. */
+  readonly backoffFactor: number;
+  readonly growthInterval: number;
+  /** Named in errors. */
+  readonly label?: string;
+}
+
+type Scalar = Tensor<'float32', readonly []>;
+
+/**
+ * The state of a dynamic loss scale, in place, from the sum of the squares of all scaled gradients. factor becomes
+ * 1 / scale, or NaN if the sum is not finite: then the step is to be skipped. scale shrinks after such a step and grows
+ * after many without. counts: [2], steps since the scale changed, and steps skipped.
+ */
+export function updateLossScale(
+  state: { readonly scale: Scalar; readonly factor: Scalar; readonly counts: Tensor<'float32'> },
+  squares: Scalar,
+  options: LossScaleRates,
+): void {
+  const { label, ...attributes } = options;
+  run('updateLossScale', { inputs: { ...state, squares }, attributes, label });
 }

@@ -65,7 +65,13 @@ export const table = {
   labelRank: op('logits labels', 'rank', '', rules.labelRank),
   topK: op('x', 'values indices', 'k', rules.topK),
 
-  sgd: op('w v dw', '', 'learningRate momentum weightDecay torchForm', rules.sgd),
+  sgd: op('w v dw scale?', '', 'learningRate momentum weightDecay torchForm', rules.sgd),
+  updateLossScale: op(
+    'scale factor counts squares',
+    '',
+    'growthFactor backoffFactor growthInterval',
+    rules.updateLossScale,
+  ),
   average: op('e x', '', 'decay', rules.average),
   clipScale: op('squares', 'scale', 'maxNorm', rules.clipScale),
   augment: op('images records mean std frames?', 'y', '', rules.augment),

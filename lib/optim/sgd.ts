@@ -4,6 +4,7 @@ import { ArgumentError } from '../errors.js';
 import { fill, sgdStep } from '../ops/index.js';
 import type { Parameter } from '../layers/index.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { LossScaler } from './loss-scaler.js';
 
 export interface SgdOptions {
   readonly learningRate: number;
@@ -50,8 +51,13 @@ export class SGD implements Disposable {
     this.#learningRate = checkRate(learningRate);
   }
 
-  /** Updates every parameter that has a gradient, and clears the gradient. */
-  step(): void {
+  /**
+   * Updates every parameter that has a gradient, and clears the gradient.
+   * @param options.lossScaler  what the gradients were scaled with: they are divided by it, or the step is skipped if one
+   * has overflowed
+   */
+  step({ lossScaler }: { readonly lossScaler?: LossScaler | undefined } = {}): void {
+    const scale = lossScaler?.update(this.#parameters);
     for (const parameter of this.#parameters) {
       const { gradient, value, name: label } = parameter;
       if (!gradient) continue;
@@ -65,6 +71,7 @@ export class SGD implements Disposable {
         momentum: this.momentum,
         weightDecay: this.weightDecay * parameter.weightDecayMultiplier,
         form: this.momentumForm,
+        scale,
         label,
       });
       parameter.clearGradient();

@@ -57,6 +57,7 @@ void ScaleBy(CpuBackend& backend, OpCall& call);
 void Cast(CpuBackend& backend, OpCall& call);
 // optimizer.cc
 void Sgd(CpuBackend& backend, OpCall& call);
+void UpdateLossScale(CpuBackend& backend, OpCall& call);
 void Average(CpuBackend& backend, OpCall& call);
 void ClipScale(CpuBackend& backend, OpCall& call);
 // augment.cc

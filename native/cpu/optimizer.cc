@@ -4,6 +4,7 @@
 // and what goes with it: running averages of weights, and the factor that bounds a gradient's norm.
 // Invariant: w and v lie in dw's layout after the first step, so an update is one pass over memory.
 #include <cmath>
+#include <limits>
 
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
@@ -12,7 +13,7 @@ namespace alexnet::cpu {
 namespace {
 
 struct Rates {
-  float learning_rate, momentum, weight_decay;
+  float learning_rate, momentum, weight_decay, scale;
 };
 
 constexpr int64_t kGrain = 1 << 15;
@@ -20,9 +21,9 @@ constexpr int64_t kGrain = 1 << 15;
 ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
                                   const Rates& rates) {
   const float learning_rate = rates.learning_rate, momentum = rates.momentum,
-              weight_decay = rates.weight_decay;
+              weight_decay = rates.weight_decay, scale = rates.scale;
   for (int64_t i = begin; i < end; ++i) {
-    v[i] = momentum * v[i] - learning_rate * (weight_decay * w[i] + dw[i]);
+    v[i] = momentum * v[i] - learning_rate * (weight_decay * w[i] + scale * dw[i]);
     w[i] += v[i];
   }
 }
@@ -30,9 +31,9 @@ ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t b
 ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
                                   const Rates& rates) {
   const float learning_rate = rates.learning_rate, momentum = rates.momentum,
-              weight_decay = rates.weight_decay;
+              weight_decay = rates.weight_decay, scale = rates.scale;
   for (int64_t i = begin; i < end; ++i) {
-    v[i] = momentum * v[i] + (weight_decay * w[i] + dw[i]);
+    v[i] = momentum * v[i] + (weight_decay * w[i] + scale * dw[i]);
     w[i] -= learning_rate * v[i];
   }
 }
@@ -60,7 +61,9 @@ float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::d
 void Sgd(CpuBackend& backend, OpCall& call) {
   const Rates rates = {static_cast<float>(call.Number("learningRate")),
                        static_cast<float>(call.Number("momentum")),
-                       static_cast<float>(call.Number("weightDecay"))};
+                       static_cast<float>(call.Number("weightDecay")),
+                       call.inputs[3] ? *Plain(backend, *call.inputs[3]).floats() : 1.f};
+  if (!std::isfinite(rates.scale)) return;
   const Buffer dw = AsIs(*call.inputs[2]);
   float* const w = Writable(backend, *call.inputs[0], dw.layout);
   float* const v = Writable(backend, *call.inputs[1], dw.layout);
@@ -69,6 +72,20 @@ void Sgd(CpuBackend& backend, OpCall& call) {
   const auto elements = static_cast<int64_t>(dw.layout.get_size() / sizeof(float));
   ParallelFor(elements, kGrain,
               [&](int64_t begin, int64_t end) { range(w, v, dw.floats(), begin, end, rates); });
+}
+
+// A sum of squares is finite if and only if all the gradients are, short of 1e38.
+void UpdateLossScale(CpuBackend& backend, OpCall& call) {
+  const auto writable = [&](const Tensor& tensor) { return Writable(backend, tensor, PlainLayout(tensor)); };
+  float *const scale = writable(*call.inputs[0]), *const factor = writable(*call.inputs[1]);
+  float* const counts = writable(*call.inputs[2]);
+  const bool finite = std::isfinite(*Plain(backend, *call.inputs[3]).floats());
+  *factor = finite ? 1 / *scale : std::numeric_limits<float>::quiet_NaN();
+  counts[0] += 1;
+  if (finite && counts[0] < static_cast<float>(call.Number("growthInterval"))) return;
+  *scale *= static_cast<float>(call.Number(finite ? "growthFactor" : "backoffFactor"));
+  counts[0] = 0;
+  counts[1] += finite ? 0 : 1;
 }
 
 // e <- decay e + (1 - decay) x

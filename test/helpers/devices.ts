@@ -2,8 +2,8 @@
 // Invariant: a suite runs on every device alike; a test that leaves tensors behind fails.
 import assert from 'node:assert/strict';
 import { conv2d } from '../../lib/ops/index.js';
-import { openDevice, type Device, type DeviceKind } from '../../lib/tensor/device.js';
-import type { DType } from '../../lib/tensor/dtype.js';
+import { openDevice, type Device, type DeviceKind, type DTypeSupport } from '../../lib/tensor/device.js';
+import type { DType, FloatDType } from '../../lib/tensor/dtype.js';
 import type { Shape } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { assertClose } from './compare.js';
@@ -24,6 +24,12 @@ export interface HostTensor {
   readonly dtype: DType;
   readonly shape: Shape;
   readonly data: ArrayLike<number>;
+}
+
+/** How a device computes in a type; asked before its suites are declared, so that each declares what it will run. */
+export function supportOf(kind: DeviceKind, dtype: FloatDType): DTypeSupport {
+  using device = openDevice(kind);
+  return device.support(dtype);
 }
 
 const covered = new Map<DeviceKind, Set<string>>(deviceKinds.map((kind) => [kind, new Set()]));

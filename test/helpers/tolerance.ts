@@ -1,8 +1,9 @@
 // The one table of tolerances: how far a backend may be from the float64 reference, and why that far.
 // Invariant: every entry has a reason; a test that needs another number changes this table, not its own line.
 
-/** The type that the op computes in. */
-export type ToleranceDType = 'float32';
+/** The type that goes in and comes out. Sums are float32 in all of them. */
+export type ToleranceDType = 'float32' | 'bfloat16' | 'float16';
+type LowPrecision = Exclude<ToleranceDType, 'float32'>;
 
 export interface Tolerance {
   /** Relative to |expected|, element by element. */
@@ -12,7 +13,7 @@ export interface Tolerance {
   readonly reason: string;
 }
 
-type Row = Readonly<Record<ToleranceDType, Tolerance>>;
+type Row = Readonly<Record<'float32', Tolerance>>;
 
 function float32(rtol: number, atolOfMax: number, reason: string): Row {
   return { float32: { rtol, atolOfMax, reason } };
@@ -76,6 +77,7 @@ const OPS = {
   topK: float32(0, 0, EXACT),
 
   sgd: float32(1e-5, 1e-6, 'three products and three sums a step; five steps'),
+  updateLossScale: float32(1e-6, 0, 'one quotient or product'),
   average: float32(1e-5, 1e-6, 'a difference, a product and a sum a step; five steps'),
   clipScale: float32(1e-5, 0, 'a root and a quotient; PyTorch adds 1e-6 to the norm'),
   augment: float32(1e-5, 1e-6, 'a difference of two bytes, which cancels, and a quotient'),
@@ -84,13 +86,32 @@ const OPS = {
 /** What `tolerance` looks up: the ops of the op table. */
 export type ToleranceKey = keyof typeof OPS;
 
+/** Spacing of the numbers between 1 and 2. */
+const SPACING: Readonly<Record<LowPrecision, number>> = { bfloat16: 2 ** -7, float16: 2 ** -10 };
+
+/** Ops of lower precision that round more than their result. */
+const ROUNDINGS: { readonly [op in ToleranceKey]?: readonly [count: number, reason: string] } = {
+  conv2dForward: [1, 'summed in float32, rounded before and after the fused ReLU'],
+  maxPool2dBackward: [2, 'up to four gradients meet in a pixel; a backend may round after each'],
+  avgPool2dBackward: [2, 'up to four gradients meet in a pixel; a backend may round after each'],
+  tanhBackward: [1, '1 - y^2 in float32 from the rounded y'],
+};
+
+/** What float32 arithmetic loses, and the rounding of the result: half a spacing each time. */
+function lowPrecision(op: ToleranceKey, dtype: LowPrecision): Tolerance {
+  const { rtol, atolOfMax } = OPS[op].float32;
+  const [count, reason] = ROUNDINGS[op] ?? [0.5, 'computed in float32, rounded once'];
+  const step = count * SPACING[dtype];
+  return { rtol: rtol + step, atolOfMax: atolOfMax + (count > 0.5 ? step / 8 : 0), reason };
+}
+
 /** rtol and atol for `assertClose`. `expected` sets the scale of atol. */
 export function tolerance(
   op: ToleranceKey,
   expected: ArrayLike<number>,
   dtype: ToleranceDType = 'float32',
 ): { readonly rtol: number; readonly atol: number; readonly reason: string } {
-  const { rtol, atolOfMax, reason } = OPS[op][dtype];
+  const { rtol, atolOfMax, reason } = dtype === 'float32' ? OPS[op].float32 : lowPrecision(op, dtype);
   let max = 0;
   for (let i = 0; i < expected.length; i++) {
     if (Number.isFinite(expected[i])) max = Math.max(max, Math.abs(expected[i]!));
@@ -104,7 +125,7 @@ interface NetTolerance {
   readonly reason: string;
 }
 
-type NetRow = Readonly<Record<ToleranceDType, NetTolerance>>;
+type NetRow = Readonly<Record<'float32', NetTolerance>>;
 
 function net(value: number, reason: string): NetRow {
   return { float32: { tolerance: value, reason } };
@@ -136,6 +157,6 @@ const NETS = {
 export type NetToleranceKey = keyof typeof NETS;
 
 /** For `assertChecksum`, and for scalars as a relative difference. */
-export function netTolerance(quantity: NetToleranceKey, dtype: ToleranceDType = 'float32'): NetTolerance {
-  return NETS[quantity][dtype];
+export function netTolerance(quantity: NetToleranceKey): NetTolerance {
+  return NETS[quantity].float32;
 }

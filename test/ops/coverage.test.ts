@@ -12,6 +12,7 @@ import './lrn.test.js';
 import './pool2d.test.js';
 import './random.test.js';
 import './sgd.test.js';
+import '../optim/loss-scaler.test.js';
 import assert from 'node:assert/strict';
 import { table } from '../../lib/ops/table.js';
 import { coveredOps, deviceKinds } from '../helpers/devices.js';

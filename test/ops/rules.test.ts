@@ -84,7 +84,7 @@ describe('ops, before any work is submitted', () => {
       what: 'bytes, and say how to convert them',
       call: () => ops.conv2d(zeros([1, 3, 4, 4], 'uint8'), zeros([2, 3, 3, 3])),
       error: DTypeError,
-      message: /x is uint8, expected float32\. Convert it with cast\(x, \{ dtype: "float32" \}\)/,
+      message: /x is uint8, expected float32, bfloat16 or float16\. Convert it with cast\(x, \{ dtype \}\)/,
     },
     {
       what: "a gradient that has not the output's shape",

@@ -5,6 +5,7 @@ import { ArgumentError, AbortedError } from '../../lib/errors.js';
 import { inference, type Activations } from '../../lib/layers/index.js';
 import type { Model } from '../../lib/models/index.js';
 import { extractFeatures } from '../../lib/train/index.js';
+import type { Tensor } from '../../lib/tensor/tensor.js';
 import { assertClose } from '../helpers/compare.js';
 import { forEachDevice } from '../helpers/devices.js';
 import { CROP, pictures, PICTURES, SIDE, smallModel } from './small.js';
@@ -20,7 +21,7 @@ async function byHand(model: Model, x: Activations, layer: string): Promise<Floa
     current = y;
     if (each.name === layer) break;
   }
-  using last = current;
+  using last = current as Tensor<'float32'>;
   return await last.data();
 }
 
