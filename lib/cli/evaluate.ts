@@ -16,11 +16,12 @@ import {
   type Evaluation,
   type ImageDataset,
   type Model,
+  type Precision,
 } from '../index.js';
 import { option, flag, positional, remaining, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
-import { device, seed, strict, threads, workers } from './options.js';
+import { device, precision, seed, strict, threads, workers } from './options.js';
 import { counted, LiveLine, note, print, printJson } from './output.js';
 import { evaluationPictures, holdOutOption, openPictures, SPLITS } from './pictures.js';
 import { integer, oneOf, text } from './values.js';
@@ -60,6 +61,7 @@ const options = {
     help: 'write the confusion matrix as CSV, a row a class',
   }),
   strict,
+  precision,
   device,
   threads,
   workers,
@@ -93,7 +95,7 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
   const models: Model[] = [];
   let dataset: ImageDataset | undefined;
   try {
-    await loadInto(models, { weights, device: opened });
+    await loadInto(models, { weights, device: opened, ...defined({ precision: args.precision }) });
     const side = models[0]?.preprocessing?.options.side ?? DEFAULT_SIDE;
     dataset = openPictures(files, {
       side,
@@ -115,9 +117,9 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
 /** Fills `models`, so that those that were loaded can be released when one cannot. */
 async function loadInto(
   models: Model[],
-  { weights, device }: { readonly weights: readonly string[]; readonly device: Device },
+  { weights, ...how }: { readonly weights: readonly string[]; device: Device; precision?: Precision },
 ): Promise<void> {
-  for (const file of weights) models.push(await loadModel(file, { device }));
+  for (const file of weights) models.push(await loadModel(file, how));
 }
 
 async function measure(

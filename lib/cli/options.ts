@@ -1,6 +1,7 @@
 // Options that several commands take.
 // Invariant: the same option means the same in every command.
 
+import type { Precision } from '../index.js';
 import { flag, option } from './args.js';
 import { bytes, integer, oneOf } from './values.js';
 
@@ -15,6 +16,18 @@ export const threads = option({
   value: 'N',
   parse: integer({ from: 1, to: 1024 }),
   help: 'threads that compute (default: all that the process may use)',
+});
+
+const precisions = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
+const precisionWord = oneOf(['f32', 'bf16', 'f16', 'float32', 'bfloat16', 'float16']);
+
+export const precision = option({
+  value: 'TYPE',
+  parse: (given) => {
+    const word = precisionWord(given);
+    return word in precisions ? precisions[word as keyof typeof precisions] : (word as Precision);
+  },
+  help: 'what the network computes in: f32, bf16 or f16 (default: what it was trained in)',
 });
 
 export const workers = option({

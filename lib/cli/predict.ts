@@ -16,7 +16,7 @@ import {
 import { flag, option, positional, remaining, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
-import { device, threads, workers } from './options.js';
+import { device, precision, threads, workers } from './options.js';
 import { note, print, printJson } from './output.js';
 import { integer } from './values.js';
 
@@ -32,6 +32,7 @@ const options = {
     absent: 5,
     help: 'classes a picture, the likeliest first',
   }),
+  precision,
   device,
   threads,
   workers,
@@ -60,7 +61,7 @@ const CHUNK = 64;
 async function runPrediction(args: Values<typeof positionals, typeof options>): Promise<ExitCode> {
   const weights = await findWeights(args.run);
   using opened = openDevice(args.device, defined({ threads: args.threads }));
-  using model = await loadModel(weights, { device: opened });
+  using model = await loadModel(weights, { device: opened, ...defined({ precision: args.precision }) });
   if (!model.preprocessing) {
     throw new ArgumentError(
       `${weights}: these weights were saved without preprocessing; train on pictures first`,

@@ -3,7 +3,7 @@
 
 import { presets, type PresetName } from '../index.js';
 import { flag, option, positional, type Values } from './args.js';
-import { cacheSize, device, seed, strict, threads, workers } from './options.js';
+import { cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
 import { holdOutOption } from './pictures.js';
 import { integer, number, oneOf, text } from './values.js';
 
@@ -77,6 +77,10 @@ export const options = {
     help: 'decides initial weights, order, crops, dropout and which pictures are held out (default 0)',
   },
   strict,
+  precision: {
+    ...precision,
+    help: 'what the network computes in: f32, bf16 or f16; its weights stay f32 (default: f32)',
+  },
   device,
   threads,
   workers,

@@ -100,8 +100,8 @@ async function checkOut({ out, overwrite }: TrainArguments): Promise<boolean> {
 }
 
 function buildModel(args: TrainArguments, { train: { classNames } }: TrainingPictures): Model {
-  const { preset, initialization, groups, inputSize } = args;
-  return alexnet({ preset, initialization, classNames, ...defined({ groups, inputSize }) });
+  const { preset, initialization, groups, inputSize, precision } = args;
+  return alexnet({ preset, initialization, classNames, ...defined({ groups, inputSize, precision }) });
 }
 
 /** Pictures are stored larger than the input by as much as the preset's source does, so that crops can move. */

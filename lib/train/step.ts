@@ -4,7 +4,7 @@ import type { ImageBatch } from '../data/index.js';
 import type { Loss, Mode } from '../layers/index.js';
 import type { Model, Preprocessing } from '../models/index.js';
 import { labelRank } from '../ops/index.js';
-import type { SGD } from '../optim/index.js';
+import type { LossScaler, SGD } from '../optim/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Loss and hits of one batch. */
@@ -58,13 +58,18 @@ export interface StepParts {
   readonly loss: Loss;
 }
 
-/** Submits a training step; `beforeUpdate` sees the gradients. */
+/** Submits a training step; `beforeUpdate` sees the gradients, times the loss scale if there is one. */
 export function submitTrainingStep(
-  parts: StepParts & { readonly optimizer: SGD; readonly beforeUpdate?: () => void },
+  parts: StepParts & {
+    readonly optimizer: SGD;
+    /** For float16: keeps small gradients from vanishing. */
+    readonly lossScaler?: LossScaler | undefined;
+    readonly beforeUpdate?: () => void;
+  },
   batch: ImageBatch,
   mode: Omit<Mode, 'training' | 'gradient'>,
 ): PendingBatch {
-  const { model, preprocessing, loss, optimizer } = parts;
+  const { model, preprocessing, loss, optimizer, lossScaler } = parts;
   const { network, device } = model;
   using labels = device.tensor(batch.labels, { shape: [batch.size] });
   using x = preprocessing.apply(device, batch);
@@ -73,9 +78,10 @@ export function submitTrainingStep(
   using saved = forward.saved as Disposable;
   const { loss: value, saved: lossState } = loss.forward(logits, labels);
   using state = lossState;
-  using gradient = loss.backward(state);
+  using plain = loss.backward(state);
+  using gradient = lossScaler ? lossScaler.scale(plain) : plain.share();
   network.backward(gradient, saved, { inputGradient: false });
   parts.beforeUpdate?.();
-  optimizer.step();
+  optimizer.step({ lossScaler });
   return new PendingBatch(value, labelRank(logits, labels));
 }

@@ -18,6 +18,7 @@ import { Preprocessing, type Model } from '../models/index.js';
 import {
   MultiStep,
   ReduceOnPlateau,
+  LossScaler,
   SGD,
   type MultiStepOptions,
   type PlateauOptions,
@@ -140,6 +141,7 @@ class TrainingRun {
   readonly #seed: number;
   readonly #loss: Loss;
   readonly #optimizer: SGD;
+  readonly #lossScaler: LossScaler | undefined;
   readonly #schedule: ReduceOnPlateau | MultiStep | null;
   readonly #guard: DeadStartGuard;
   readonly #folder: RunFolder | undefined;
@@ -163,6 +165,7 @@ class TrainingRun {
     this.#planSteps();
     this.#seed = options.seed ?? 0;
     this.#loss = options.loss ?? new CrossEntropyLoss();
+    this.#lossScaler = model.precision === 'float16' ? new LossScaler(model.device) : undefined;
     this.#optimizer = new SGD(model.network.parameters, {
       learningRate: options.learningRate ?? recipe?.learningRate ?? 0.01,
       momentum: options.momentum ?? recipe?.momentum ?? 0.9,
@@ -188,6 +191,7 @@ class TrainingRun {
   dispose(): void {
     this.#ending.abort();
     this.#optimizer.dispose();
+    this.#lossScaler?.dispose();
     this.#guard.dispose();
   }
 
@@ -332,6 +336,7 @@ class TrainingRun {
       preprocessing: preprocessingFor(this.#model, this.#data.train),
       loss: this.#loss,
       optimizer: this.#optimizer,
+      lossScaler: this.#lossScaler,
       beforeUpdate: () => this.#guard.beforeUpdate(step),
     };
     const pending = submitTrainingStep(parts, batch, { seed: this.#seed, step });
