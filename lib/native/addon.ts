@@ -71,10 +71,21 @@ export interface NativeFailure {
   readonly label: string;
 }
 
+/** What a backend is opened with; each takes what concerns it. */
+export interface NativeDeviceOptions {
+  readonly threads: number;
+  readonly memoryLimitBytes: number;
+  readonly workspaceLimitBytes: number;
+  readonly tf32: boolean;
+  readonly deterministic: boolean;
+  readonly measurePlans: boolean;
+  readonly planFile: string;
+}
+
 /** The functions of native/addon/instance.cc. */
 export interface Addon {
   ops(): NativeOp[];
-  openDevice(kind: string, options: { threads: number; memoryLimitBytes: number }): DeviceId;
+  openDevice(kind: string, options: NativeDeviceOptions): DeviceId;
   describeDevice(device: DeviceId): Record<string, string>;
   closeDevice(device: DeviceId): void;
   dispatch(

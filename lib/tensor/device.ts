@@ -16,6 +16,7 @@ import {
   type DeviceId,
   type Handle,
   type MemoryStatistics,
+  type NativeDeviceOptions,
   type NativeDType,
   type NativeFailure,
   type OpRecords,
@@ -39,11 +40,22 @@ export type DeviceKind = 'cpu' | 'cuda';
 /** How a device computes in a type: faster than in float32, not faster, or not at all. */
 export type DTypeSupport = 'fast' | 'slow' | 'none';
 
+/** What only the cuda device has. */
+export interface CudaOptions {
+  /** Let float32 products round their factors to TF32 (10 bits of fraction): several times faster. Default false. */
+  readonly tf32?: boolean;
+  /** Use only implementations that give the same bits each time. Default false. */
+  readonly deterministic?: boolean;
+  /** Most scratch memory of one convolution or matrix product, in bytes. Default 1 GiB. */
+  readonly workspaceLimitBytes?: number;
+}
+
 export interface DeviceOptions {
   /** Threads that compute, on the CPU. Default: as many as the process may use. */
   readonly threads?: number;
   /** Most memory the device may hold, in bytes. Default: no limit. */
   readonly memoryLimitBytes?: number;
+  readonly cuda?: CudaOptions;
   /** Remember where each tensor was made and warn of those that were never disposed. Slow. Default false. */
   readonly debug?: boolean;
 }
@@ -83,32 +95,63 @@ const abandoned = new FinalizationRegistry<Abandoned>(({ handle, device, madeAt 
 /**
  * Opens a device.
  * @param kind  'cpu', 'cuda', or 'auto': CUDA where there is a usable GPU, else the CPU. Default 'cpu'.
- * @throws DeviceError if the device is not available, with what was looked for
+ * @throws DeviceError if the device is not available, with what was looked for and what to do
  */
 export function openDevice(kind: DeviceKind | 'auto' = 'cpu', options: DeviceOptions = {}): Device {
   if (kind !== 'cpu' && kind !== 'cuda' && kind !== 'auto') {
     throw new ArgumentError(`openDevice: no device '${String(kind)}'; there are 'cpu', 'cuda' and 'auto'.`);
   }
+  const native = nativeOptions(options);
+  if (kind === 'auto') {
+    try {
+      return open('cuda', native, options);
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      return open('cpu', native, options);
+    }
+  }
+  return open(kind, native, options);
+}
+
+function open(kind: DeviceKind, native: NativeDeviceOptions, options: DeviceOptions): Device {
+  try {
+    return new Device(kind, loadAddon().openDevice(kind, native), options.debug ?? false);
+  } catch (error) {
+    if (error instanceof AlexnetError) throw error;
+    throw new DeviceError(`Device '${kind}' cannot be opened: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  }
+}
+
+const DEFAULT_WORKSPACE_LIMIT = 2 ** 30;
+
+/** @throws ArgumentError for what no device can have */
+function nativeOptions(options: DeviceOptions): NativeDeviceOptions {
+  const { cuda = {} } = options;
   const threads = options.threads ?? availableParallelism();
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new ArgumentError(`openDevice: threads must be an integer from 1 to 1024, got ${threads}.`);
   }
-  const memoryLimitBytes = options.memoryLimitBytes ?? 0;
-  if (!Number.isSafeInteger(memoryLimitBytes) || memoryLimitBytes < 0) {
-    throw new ArgumentError(
-      `openDevice: memoryLimitBytes must be a non-negative integer, got ${memoryLimitBytes}.`,
-    );
+  return {
+    threads,
+    memoryLimitBytes: bytes('memoryLimitBytes', options.memoryLimitBytes ?? 0),
+    workspaceLimitBytes: bytes(
+      'cuda.workspaceLimitBytes',
+      cuda.workspaceLimitBytes ?? DEFAULT_WORKSPACE_LIMIT,
+    ),
+    tf32: cuda.tf32 ?? false,
+    deterministic: cuda.deterministic ?? false,
+    measurePlans: false,
+    planFile: '',
+  };
+}
+
+function bytes(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new ArgumentError(`openDevice: ${name} must be a non-negative integer, got ${value}.`);
   }
-  const resolved = kind === 'auto' ? 'cpu' : kind;
-  try {
-    const id = loadAddon().openDevice(resolved, { threads, memoryLimitBytes });
-    return new Device(resolved, id, options.debug ?? false);
-  } catch (error) {
-    if (error instanceof AlexnetError) throw error;
-    throw new DeviceError(`Device '${resolved}' cannot be opened: ${(error as Error).message}.`, {
-      cause: error,
-    });
-  }
+  return value;
 }
 
 /** A device and the tensors on it. Made by {@link openDevice}; dispose it to release all its memory. */

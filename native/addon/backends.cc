@@ -4,12 +4,17 @@
 
 #include "core/error.h"
 #include "cpu/create.h"
+#include "cuda/create.h"
 
 namespace alexnet::addon {
 
 std::unique_ptr<Backend> MakeBackend(const std::string& kind, const BackendOptions& options) {
   if (kind == "cpu") return cpu::CreateBackend(options.threads, options.memory_limit_bytes);
-  throw Error(ErrorCode::kUnsupported, Message("this build has no '", kind, "' device; it has: cpu"));
+  if (kind == "cuda") {
+    return cuda::CreateBackend({options.memory_limit_bytes, options.workspace_limit_bytes, options.tf32,
+                                options.deterministic, options.measure_plans, options.plan_file});
+  }
+  throw Error(ErrorCode::kUnsupported, Message("this build has no '", kind, "' device; it has: cpu, cuda"));
 }
 
 }  // namespace alexnet::addon

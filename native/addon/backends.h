@@ -12,6 +12,10 @@ namespace alexnet::addon {
 struct BackendOptions {
   int threads;
   size_t memory_limit_bytes;
+  // Of the cuda device; what they mean is in cuda/create.h.
+  size_t workspace_limit_bytes;
+  bool tf32, deterministic, measure_plans;
+  std::string plan_file;
 };
 
 /** @throws Error with kUnsupported for a kind this addon does not have. */

@@ -173,14 +173,21 @@ Napi::Value Instance::Ops(Info info) {
   return ops;
 }
 
-// openDevice(kind, { threads, memoryLimitBytes }) -> id
+// openDevice(kind, { threads, memoryLimitBytes, workspaceLimitBytes, tf32, deterministic, measurePlans,
+// planFile })
+//   -> id
 Napi::Value Instance::OpenDevice(Info info) {
   Check(!closing_, "the process is about to exit");
   const std::string kind = info[0].As<Napi::String>();
   const auto options = info[1].As<Napi::Object>();
   const BackendOptions backend_options = {
       options.Get("threads").As<Napi::Number>().Int32Value(),
-      static_cast<size_t>(options.Get("memoryLimitBytes").As<Napi::Number>().Int64Value())};
+      static_cast<size_t>(options.Get("memoryLimitBytes").As<Napi::Number>().Int64Value()),
+      static_cast<size_t>(options.Get("workspaceLimitBytes").As<Napi::Number>().Int64Value()),
+      options.Get("tf32").As<Napi::Boolean>(),
+      options.Get("deterministic").As<Napi::Boolean>(),
+      options.Get("measurePlans").As<Napi::Boolean>(),
+      options.Get("planFile").As<Napi::String>()};
   for (auto closed = closed_.begin(); closed != closed_.end();) {
     closed = closed->second->finished() ? closed_.erase(closed) : std::next(closed);
   }

@@ -9,7 +9,7 @@ using dnnl::algorithm;
 
 dnnl::eltwise_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, algorithm function,
                                                         const dnnl::memory::desc& layout) {
-  return {backend.engine(), dnnl::prop_kind::forward_training, function, layout, layout, 0.f, 0.f,
+  return {backend.engine(),     dnnl::prop_kind::forward_training, function, layout, layout, 0.f, 0.f,
           PrimitiveAttributes()};
 }
 

@@ -75,8 +75,9 @@ bool Includes(dnnl::cpu_isa isa, dnnl::cpu_isa part) {
 }
 
 /**
- * Against float32, as measured in a training step of AlexNet: AMX three times as fast; AVX-512 BF16 1.9 times on AMD
- * (Zen 5, two dot products a cycle), slower on Intel (one); without it oneDNN emulates, or has no kernels at all.
+ * Against float32, as measured in a training step of AlexNet: AMX three times as fast; AVX-512 BF16 1.9 times
+ * on AMD (Zen 5, two dot products a cycle), slower on Intel (one); without it oneDNN emulates, or has no
+ * kernels at all.
  */
 const char* BFloat16Support() {
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
@@ -97,9 +98,10 @@ void CheckTypes(const OpCall& call) {
     for (const TensorPtr& tensor : *tensors) {
       if (!tensor) continue;
       if (tensor->dtype == DType::kFloat16 || (tensor->dtype == DType::kBFloat16 && !has_bfloat16)) {
-        throw Error(ErrorCode::kUnsupported,
-                    Message("the cpu device (", IsaName(dnnl::get_effective_cpu_isa()),
-                            ") does not compute in ", ToString(tensor->dtype), "; convert to float32 with cast"));
+        throw Error(
+            ErrorCode::kUnsupported,
+            Message("the cpu device (", IsaName(dnnl::get_effective_cpu_isa()), ") does not compute in ",
+                    ToString(tensor->dtype), "; convert to float32 with cast"));
       }
     }
   }

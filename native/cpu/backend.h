@@ -109,8 +109,8 @@ Buffer Plain(CpuBackend& backend, const Tensor& tensor);
 /** The tensor in any layout without padding, for kernels that touch each element alone. */
 Buffer Dense(CpuBackend& backend, const Tensor& tensor);
 /**
- * A float32 parameter in `layout`: moved there for good if it lies row-major, else a copy kept until it changes;
- * rounded copies of lower precision are always beside it.
+ * A float32 parameter in `layout`: moved there for good if it lies row-major, else a copy kept until it
+ * changes; rounded copies of lower precision are always beside it.
  */
 Buffer Weights(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
 

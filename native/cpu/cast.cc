@@ -118,7 +118,8 @@ dnnl::memory::desc SameOrder(const dnnl::memory::desc& layout, const Tensor& y) 
   const dnnl::memory::dims dims = layout.get_dims();
   if (dims.size() == 4 && !IsPadded(layout)) {
     for (const tag order : {tag::nChw16c, tag::nChw8c, tag::nhwc}) {
-      if (layout == dnnl::memory::desc(dims, layout.get_data_type(), order)) return {dims, TypeOf(y.dtype), order};
+      if (layout == dnnl::memory::desc(dims, layout.get_data_type(), order))
+        return {dims, TypeOf(y.dtype), order};
     }
   }
   return PlainLayout(y);

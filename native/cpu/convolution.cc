@@ -1,6 +1,6 @@
 // Convolution on oneDNN: forward with bias and ReLU fused, gradients of data and of weights.
-// Invariant: oneDNN picks every layout; weights, their gradients and bias are float32 whatever the activations
-// are; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
+// Invariant: oneDNN picks every layout; weights, their gradients and bias are float32 whatever the
+// activations are; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -60,10 +60,9 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
 }
 
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
-  const auto descriptor =
-      ForwardDescriptor(backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape,
-                        call.outputs[0]->shape, TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr,
-                        call.Flag("relu"));
+  const auto descriptor = ForwardDescriptor(
+      backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
+      TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr, call.Flag("relu"));
   return {dnnl::convolution_forward(descriptor),
           {{DNNL_ARG_SRC, descriptor.src_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
@@ -79,8 +78,8 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, type, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
       backend.engine(), algorithm::convolution_direct, AnyLayout(dx, type),
-      AnyLayout(geometry.WeightDims(w), type), AnyLayout(dy, type), geometry.strides,
-      geometry.padding_low, geometry.padding_high, hint, PrimitiveAttributes());
+      AnyLayout(geometry.WeightDims(w), type), AnyLayout(dy, type), geometry.strides, geometry.padding_low,
+      geometry.padding_high, hint, PrimitiveAttributes());
   return {dnnl::convolution_backward_data(descriptor),
           {{DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
            {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},

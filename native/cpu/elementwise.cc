@@ -83,7 +83,8 @@ void Reshape(CpuBackend& backend, OpCall& call) {
 void Affine(CpuBackend& backend, OpCall& call) {
   const auto scale = static_cast<float>(call.Number("scale")),
              shift = static_cast<float>(call.Number("shift"));
-  Unary(backend, call, [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, shift); });
+  Unary(backend, call,
+        [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, shift); });
 }
 
 void Clamp(CpuBackend& backend, OpCall& call) {

@@ -58,7 +58,9 @@ class FloatBuffer {
     return scratch;
   }
   /** Where to put elements from `begin` on before Written is called. */
-  float* Target(int64_t begin, float* scratch) const { return floats_ != nullptr ? floats_ + begin : scratch; }
+  float* Target(int64_t begin, float* scratch) const {
+    return floats_ != nullptr ? floats_ + begin : scratch;
+  }
   void Written(int64_t begin, int64_t count, const float* values) const {
     if (floats_ == nullptr) Narrow(values, narrow_ + begin, count);
   }
@@ -68,7 +70,8 @@ class FloatBuffer {
   BFloat16* narrow_ = nullptr;
 };
 
-/** body(first element, {x...}, y, count) over chunks of all elements; a chunk starts at a multiple of four. */
+/** body(first element, {x...}, y, count) over chunks of all elements; a chunk starts at a multiple of four.
+ */
 template <size_t N, typename Body>
 void ForEachChunk(int64_t elements, const std::array<Buffer, N>& from, const Buffer& to, const Body& body) {
   constexpr int64_t kChunk = 1024, kChunksPerThread = 32;

@@ -40,9 +40,9 @@ Plan MakeForward(CpuBackend& backend, const OpCall& call) {
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Tensor &w = *call.inputs[0], &dy = *call.inputs[1], &dx = *call.outputs[0];
   const auto hint = ForwardDescriptor(backend, dx, w, dy, false, false);
-  const dnnl::inner_product_backward_data::primitive_desc descriptor(
-      backend.engine(), Rows(dx), AnyLayout(w.shape, TypeOf(dy.dtype)), Rows(dy), hint,
-      PrimitiveAttributes());
+  const dnnl::inner_product_backward_data::primitive_desc descriptor(backend.engine(), Rows(dx),
+                                                                     AnyLayout(w.shape, TypeOf(dy.dtype)),
+                                                                     Rows(dy), hint, PrimitiveAttributes());
   return {dnnl::inner_product_backward_data(descriptor),
           {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
           descriptor.scratchpad_desc(),

@@ -114,8 +114,8 @@ ALEXNET_INLINE void ForwardRow(const float* x, float* y, Scratch& scratch, int64
   for (int64_t i = 0; i < channels; ++i) y[i] = x[i] * s[i];
 }
 
-ALEXNET_INLINE void BackwardRow(const float* x, const float* dy, float* dx, Scratch& scratch, int64_t channels,
-                                const Lrn& lrn) {
+ALEXNET_INLINE void BackwardRow(const float* x, const float* dy, float* dx, Scratch& scratch,
+                                int64_t channels, const Lrn& lrn) {
   float *inner = scratch.squares.inner(), *ratio = scratch.ratios.inner();
   float *s = scratch.s.data(), *powers = scratch.powers.data();
   for (int64_t i = 0; i < channels; ++i) inner[i] = x[i] * x[i];
@@ -147,7 +147,8 @@ ALEXNET_INLINE void BackwardPixels(const T* x, const T* dy, T* dx, int64_t begin
     Gather(x + at.Offset(i), scratch.x.data(), at);
     Gather(dy + at.Offset(i), scratch.dy.data(), at);
     for (int64_t c = 0; c < at.channels; c += channels) {
-      BackwardRow(scratch.x.data() + c, scratch.dy.data() + c, scratch.out.data() + c, scratch, channels, lrn);
+      BackwardRow(scratch.x.data() + c, scratch.dy.data() + c, scratch.out.data() + c, scratch, channels,
+                  lrn);
     }
     Scatter(scratch.out.data(), dx + at.Offset(i), at);
   }
@@ -166,8 +167,8 @@ ALEXNET_EVERY_ISA void Backward(const float* x, const float* dy, float* dx, int6
                                 const Pixels& at, Scratch& scratch, const Lrn& lrn) {
   BackwardPixels(x, dy, dx, begin, end, at, scratch, lrn);
 }
-ALEXNET_EVERY_ISA void Backward(const BFloat16* x, const BFloat16* dy, BFloat16* dx, int64_t begin, int64_t end,
-                                const Pixels& at, Scratch& scratch, const Lrn& lrn) {
+ALEXNET_EVERY_ISA void Backward(const BFloat16* x, const BFloat16* dy, BFloat16* dx, int64_t begin,
+                                int64_t end, const Pixels& at, Scratch& scratch, const Lrn& lrn) {
   BackwardPixels(x, dy, dx, begin, end, at, scratch, lrn);
 }
 

@@ -1,16 +1,12 @@
-// Compiled primitives by problem: making one costs milliseconds, running it should cost nothing more.
-// Invariant: at most kCapacity plans are kept; the one unused for longest goes first.
+// What the CPU backend keeps of a compiled primitive; core/plan_cache.h keeps the plans.
+// Invariant: a key holds every layout that the primitive was compiled for and did not choose itself.
 #pragma once
 
 #include <dnnl.hpp>
-#include <functional>
-#include <list>
-#include <memory>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
-#include "core/backend.h"
+#include "core/plan_cache.h"
 
 namespace alexnet::cpu {
 
@@ -24,33 +20,18 @@ struct Plan {
   const dnnl::memory::desc& layout(int argument) const { return layouts.at(argument); }
 };
 
-/** Spells out a problem: everything that makes two calls need different primitives. */
-class PlanKey {
+class PlanKey : public alexnet::PlanKey {
  public:
-  explicit PlanKey(const OpCall& call);
-  PlanKey& Add(const dnnl::memory::desc& layout);
-  const std::string& text() const { return text_; }
-
- private:
-  void Append(int64_t value);
-  std::string text_;
+  using alexnet::PlanKey::PlanKey;
+  PlanKey& Add(const dnnl::memory::desc& layout) {
+    for (const auto& values : {layout.get_strides(), layout.get_inner_blks(), layout.get_inner_idxs()}) {
+      Append(static_cast<int64_t>(values.size()));
+      for (const int64_t value : values) Append(value);
+    }
+    return *this;
+  }
 };
 
-class PlanCache {
- public:
-  static constexpr size_t kCapacity = 1024;
-
-  std::shared_ptr<const Plan> Get(const OpCall& call, const PlanKey& key, const std::function<Plan()>& make);
-  std::vector<PlanDescription> Descriptions() const;
-
- private:
-  struct Entry {
-    std::string key;
-    PlanDescription description;
-    std::shared_ptr<const Plan> plan;
-  };
-  std::list<Entry> entries_;  // most recently used first
-  std::unordered_map<std::string, std::list<Entry>::iterator> by_key_;
-};
+using PlanCache = alexnet::PlanCache<Plan>;
 
 }  // namespace alexnet::cpu

@@ -16,12 +16,13 @@ constexpr int kTile = 32;
 #define ALEXNET_NO_UNROLL
 #endif
 
-/** For kernels that only walk; where an element's place is taken apart, indices have 32 bits: division is slow. */
-#define ALEXNET_EACH(i, count)                                                                            \
-  ALEXNET_NO_UNROLL for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;         \
+/** For kernels that only walk; where an element's place is taken apart, indices have 32 bits: division is
+ * slow. */
+#define ALEXNET_EACH(i, count)                                                                    \
+  ALEXNET_NO_UNROLL for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; \
                          i < (count); i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-#define ALEXNET_EACH_INDEX(i, count)                                                                      \
-  ALEXNET_NO_UNROLL for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;                              \
+#define ALEXNET_EACH_INDEX(i, count)                                         \
+  ALEXNET_NO_UNROLL for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; \
                          i < static_cast<uint32_t>(count); i += gridDim.x * blockDim.x)
 
 // ---- 16-bit types: arithmetic is in float32
@@ -75,7 +76,8 @@ __device__ inline void Put(F16& y, float value) {
 }
 #else
 __device__ inline float Get(F16 x) {
-  const uint32_t sign = (x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 0x1Fu, mantissa = x.bits & 0x3FFu;
+  const uint32_t sign = (x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 0x1Fu,
+                 mantissa = x.bits & 0x3FFu;
   if (exponent == 0x1Fu) return FromBits(sign | 0x7F800000u | (mantissa << 13));
   if (exponent != 0) return FromBits(sign | ((exponent + 112) << 23) | (mantissa << 13));
   const float magnitude = static_cast<float>(mantissa) * 5.9604644775390625e-08f;  // 2^-24
@@ -107,7 +109,8 @@ __device__ inline Value BlockReduce(Value value, Value* shared, Combine combine)
   __syncthreads();
   for (int half = kMaxThreads / 2; half > 0; half /= 2) {
     if (half >= threads) continue;
-    if (thread < half && thread + half < threads) shared[thread] = combine(shared[thread], shared[thread + half]);
+    if (thread < half && thread + half < threads)
+      shared[thread] = combine(shared[thread], shared[thread + half]);
     __syncthreads();
   }
   const Value result = shared[0];
@@ -323,7 +326,8 @@ __device__ inline int32_t AtMost(int32_t high, int32_t value) {
   return value > high ? high : value;
 }
 
-/** Of output pixel i of an axis: which input pixels it sees, by a triangle of support max(1, input / output). */
+/** Of output pixel i of an axis: which input pixels it sees, by a triangle of support max(1, input / output).
+ */
 struct ResampleWindow {
   double centre, inverse, total;
   int32_t first, end;
@@ -373,7 +377,8 @@ struct Rectangle {
 __device__ inline void MixColours(const AugmentRecord& record, float* sample) {
   const float red = sample[0], green = sample[1], blue = sample[2];
   for (int c = 0; c < 3; ++c) {
-    sample[c] = record.colour[3 * c] * red + record.colour[3 * c + 1] * green + record.colour[3 * c + 2] * blue;
+    sample[c] =
+        record.colour[3 * c] * red + record.colour[3 * c + 1] * green + record.colour[3 * c + 2] * blue;
   }
 }
 
@@ -425,8 +430,7 @@ struct PoolWindow {
     right = AtMost(pool.width, column * pool.stride_w - pool.pad_left + pool.kernel_w);
   }
   __device__ float Divisor(const PoolGeometry& pool) const {
-    const int32_t pixels = pool.clipped ? (bottom - top) * (right - left)
-                                        : pool.kernel_h * pool.kernel_w;
+    const int32_t pixels = pool.clipped ? (bottom - top) * (right - left) : pool.kernel_h * pool.kernel_w;
     return static_cast<float>(pixels);
   }
 };
@@ -494,7 +498,8 @@ __device__ inline float DenominatorWithin(const float* plane, int32_t p, const L
   const int32_t half = (lrn.size - 1) / 2, row = p / lrn.width, column = p % lrn.width;
   float sum = 0;
   ALEXNET_NO_UNROLL for (int32_t h = AtLeast(0, row - half); h < AtMost(lrn.height, row + half + 1); ++h) {
-    ALEXNET_NO_UNROLL for (int32_t w = AtLeast(0, column - half); w < AtMost(lrn.width, column + half + 1); ++w) {
+    ALEXNET_NO_UNROLL for (int32_t w = AtLeast(0, column - half); w < AtMost(lrn.width, column + half + 1);
+                           ++w) {
       const float value = plane[h * lrn.width + w];
       sum += value * value;
     }
@@ -502,8 +507,7 @@ __device__ inline float DenominatorWithin(const float* plane, int32_t p, const L
   return lrn.k + lrn.alpha * sum;
 }
 
-extern "C" __global__ void lrn_within_forward(const float* x, float* y,
-                                                            LrnWithinArguments lrn) {
+extern "C" __global__ void lrn_within_forward(const float* x, float* y, LrnWithinArguments lrn) {
   const int32_t pixels = lrn.height * lrn.width;
   ALEXNET_EACH_INDEX(i, lrn.planes * pixels) {
     const int32_t p = i % pixels;
@@ -512,9 +516,8 @@ extern "C" __global__ void lrn_within_forward(const float* x, float* y,
 }
 
 /** What the backward pass sums, and its other factor: ratios = dy x s^(-beta-1), powers = s^-beta. */
-extern "C" __global__ void lrn_within_ratios(const float* x, const float* dy,
-                                                           float* ratios, float* powers,
-                                                           LrnWithinArguments lrn) {
+extern "C" __global__ void lrn_within_ratios(const float* x, const float* dy, float* ratios, float* powers,
+                                             LrnWithinArguments lrn) {
   const int32_t pixels = lrn.height * lrn.width;
   ALEXNET_EACH_INDEX(i, lrn.planes * pixels) {
     const int32_t p = i % pixels;
@@ -524,16 +527,15 @@ extern "C" __global__ void lrn_within_ratios(const float* x, const float* dy,
   }
 }
 
-extern "C" __global__ void lrn_within_backward(const float* x, const float* dy,
-                                                             const float* ratios, const float* powers,
-                                                             float* dx, LrnWithinArguments lrn) {
+extern "C" __global__ void lrn_within_backward(const float* x, const float* dy, const float* ratios,
+                                               const float* powers, float* dx, LrnWithinArguments lrn) {
   const int32_t pixels = lrn.height * lrn.width, half = (lrn.size - 1) / 2;
   ALEXNET_EACH_INDEX(i, lrn.planes * pixels) {
     const int32_t p = i % pixels, row = p / lrn.width, column = p % lrn.width;
     float sum = 0;
     ALEXNET_NO_UNROLL for (int32_t h = AtLeast(0, row - half); h < AtMost(lrn.height, row + half + 1); ++h) {
-      ALEXNET_NO_UNROLL for (int32_t w = AtLeast(0, column - half); w < AtMost(lrn.width, column + half + 1); ++w)
-        sum += ratios[i - p + h * lrn.width + w];
+      ALEXNET_NO_UNROLL for (int32_t w = AtLeast(0, column - half); w < AtMost(lrn.width, column + half + 1);
+                             ++w) sum += ratios[i - p + h * lrn.width + w];
     }
     dx[i] = dy[i] * powers[i] - 2.f * lrn.alpha * lrn.beta * x[i] * sum;
   }
@@ -541,22 +543,20 @@ extern "C" __global__ void lrn_within_backward(const float* x, const float* dy,
 
 // ---- average pooling
 
-extern "C" __global__ void avg_pool_forward(const float* x, float* y,
-                                                          PoolGeometry pool) {
+extern "C" __global__ void avg_pool_forward(const float* x, float* y, PoolGeometry pool) {
   ALEXNET_EACH_INDEX(i, pool.images * pool.out_height * pool.out_width * pool.channels) {
     const PoolWindow window(i, pool);
     const float* const picture = x + window.image * pool.height * pool.width * pool.channels;
     float sum = 0;
     ALEXNET_NO_UNROLL for (int32_t h = window.top; h < window.bottom; ++h) {
-      ALEXNET_NO_UNROLL for (int32_t w = window.left; w < window.right; ++w)
-        sum += picture[(h * pool.width + w) * pool.channels + window.channel];
+      ALEXNET_NO_UNROLL for (int32_t w = window.left; w < window.right; ++w) sum +=
+          picture[(h * pool.width + w) * pool.channels + window.channel];
     }
     y[i] = sum / window.Divisor(pool);
   }
 }
 
-extern "C" __global__ void avg_pool_backward(const float* dy, float* dx,
-                                                           PoolGeometry pool) {
+extern "C" __global__ void avg_pool_backward(const float* dy, float* dx, PoolGeometry pool) {
   ALEXNET_EACH_INDEX(i, pool.images * pool.height * pool.width * pool.channels) {
     const PoolReach reach(i, pool);
     float sum = 0;
@@ -573,15 +573,16 @@ extern "C" __global__ void avg_pool_backward(const float* dy, float* dx,
 // ---- loss and accuracy: a block a row
 
 /** Softmax of logits, and what the row adds to the loss. NaN in, NaN out. */
-extern "C" __global__ void cross_entropy_forward(const float* logits,
-                                                               const int32_t* labels, float* probabilities,
-                                                               double* losses, int32_t rows, int32_t width) {
+extern "C" __global__ void cross_entropy_forward(const float* logits, const int32_t* labels,
+                                                 float* probabilities, double* losses, int32_t rows,
+                                                 int32_t width) {
   __shared__ float maxima[kMaxThreads];
   __shared__ double sums[kMaxThreads];
   ALEXNET_NO_UNROLL for (int32_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const float* const x = logits + row * width;
     float largest = -INFINITY;
-    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest = fmaxf(largest, x[c]);
+    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest =
+        fmaxf(largest, x[c]);
     const float maximum = BlockReduce(largest, maxima, Larger());
     double part = 0;
     ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) {
@@ -591,15 +592,14 @@ extern "C" __global__ void cross_entropy_forward(const float* logits,
     }
     const double sum = BlockReduce(part, sums, Plus());
     const auto scale = static_cast<float>(1 / sum);
-    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) probabilities[row * width + c] *= scale;
+    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x)
+        probabilities[row * width + c] *= scale;
     if (threadIdx.x == 0) losses[row] = log(sum) + maximum - x[labels[row]];
   }
 }
 
-extern "C" __global__ void cross_entropy_backward(const float* probabilities,
-                                                                const int32_t* labels,
-                                                                float* dlogits, int32_t rows,
-                                                                int32_t width) {
+extern "C" __global__ void cross_entropy_backward(const float* probabilities, const int32_t* labels,
+                                                  float* dlogits, int32_t rows, int32_t width) {
   const float scale = 1.f / static_cast<float>(rows);
   ALEXNET_EACH_INDEX(i, rows * width) {
     const float value = probabilities[i] * scale;
@@ -608,8 +608,8 @@ extern "C" __global__ void cross_entropy_backward(const float* probabilities,
 }
 
 /** How many classes come before the true one, ties by index; a row with a NaN has no order: `width`. */
-extern "C" __global__ void label_rank(const float* logits, const int32_t* labels,
-                                                    int32_t* ranks, int32_t rows, int32_t width) {
+extern "C" __global__ void label_rank(const float* logits, const int32_t* labels, int32_t* ranks,
+                                      int32_t rows, int32_t width) {
   __shared__ int32_t shared[kMaxThreads];
   ALEXNET_NO_UNROLL for (int32_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const float* const x = logits + row * width;
@@ -627,8 +627,8 @@ extern "C" __global__ void label_rank(const float* logits, const int32_t* labels
 }
 
 /** The k largest of each row, in order, ties by index; NaN counts as the smallest. */
-extern "C" __global__ void top_k(const float* x, float* values, int32_t* indices,
-                                               int32_t rows, int32_t width, int32_t k) {
+extern "C" __global__ void top_k(const float* x, float* values, int32_t* indices, int32_t rows, int32_t width,
+                                 int32_t k) {
   __shared__ Ranked shared[kMaxThreads];
   ALEXNET_NO_UNROLL for (int32_t row = blockIdx.x; row < rows; row += gridDim.x) {
     Ranked last = {INFINITY, -1};
@@ -650,18 +650,17 @@ extern "C" __global__ void top_k(const float* x, float* values, int32_t* indices
 // ---- pictures to network input
 
 /** A thread makes one pixel, [records, crop, crop, 3]; frames: null if all pictures have one size. */
-extern "C" __global__ void augment(const uint8_t* images, const AugmentRecord* records,
-                                                 const float* mean, const float* std,
-                                                 const AugmentFrame* frames, float* y,
-                                                 AugmentArguments arguments) {
+extern "C" __global__ void augment(const uint8_t* images, const AugmentRecord* records, const float* mean,
+                                   const float* std, const AugmentFrame* frames, float* y,
+                                   AugmentArguments arguments) {
   const int32_t crop = arguments.crop, pixels = crop * crop;
   ALEXNET_EACH_INDEX(i, arguments.records * pixels) {
     const int32_t r = i / pixels, row = i % pixels / crop, column = i % crop;
     const AugmentRecord& record = records[r];
     const int32_t picture = r / arguments.views;
     const int32_t width = frames != nullptr ? frames[picture].width : arguments.width;
-    const int32_t first = frames != nullptr ? frames[picture].offset
-                                            : picture * arguments.height * arguments.width * 3;
+    const int32_t first =
+        frames != nullptr ? frames[picture].offset : picture * arguments.height * arguments.width * 3;
     float sample[3];
     Sample(images + first, width, record, mean, arguments, record.flip != 0 ? crop - 1 - row : row,
            record.mirror != 0 ? crop - 1 - column : column, sample);

@@ -9,6 +9,16 @@ import { signatureOf, table, type OpName } from '../../lib/ops/table.js';
 
 const names = Object.keys(table) as OpName[];
 
+const CPU_OPTIONS = {
+  threads: 1,
+  memoryLimitBytes: 0,
+  workspaceLimitBytes: 0,
+  tf32: false,
+  deterministic: false,
+  measurePlans: false,
+  planFile: '',
+};
+
 /** A native table as it should be. */
 function agreeing(): { name: string; signature: string }[] {
   return names.map((name) => ({ name, signature: signatureOf(table[name]) }));
@@ -76,7 +86,7 @@ describe('the addon', () => {
   const relu = names.indexOf('reluForward');
   let device: number;
   before(() => {
-    device = addon.openDevice('cpu', { threads: 1, memoryLimitBytes: 0 });
+    device = addon.openDevice('cpu', CPU_OPTIONS);
   });
   after(() => addon.closeDevice(device));
 
@@ -138,7 +148,7 @@ describe('the addon', () => {
   });
 
   it('refuses a handle of another device', () => {
-    const other = addon.openDevice('cpu', { threads: 1, memoryLimitBytes: 0 });
+    const other = addon.openDevice('cpu', CPU_OPTIONS);
     const handle = addon.upload(other, new Float32Array(1), 0, [1]);
     assert.throws(() => addon.share(device, handle), /used after it was disposed/);
     addon.closeDevice(other);

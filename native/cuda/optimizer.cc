@@ -1,0 +1,53 @@
+// Stochastic gradient descent with momentum and weight decay, in place; the two forms are in
+// native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w in 16
+// bits is written in the pass that changes w.
+#include "cuda/kernels.h"
+
+namespace alexnet::cuda {
+namespace {
+
+/** The tensor's own memory in `order`, moved there if need be, and shared with no other tensor. */
+CudaStorage& Writable(CudaBackend& backend, const Tensor& tensor, Order order) {
+  CudaStorage& storage = StorageOf(tensor);
+  storage.host.reset();
+  if (storage.buffer.order != order) {
+    storage.buffer = Reorder(backend, storage.buffer, tensor.shape, tensor.dtype, order);
+    storage.low = {};
+  }
+  if (storage.buffer.block.use_count() > 1) {
+    const Buffer own = {order, backend.Allocate(tensor.bytes())};
+    const Libraries& libraries = backend.gpu().libraries();
+    ALEXNET_DRIVER_CALL(libraries, cuMemcpyDtoDAsync(own.address(), storage.buffer.address(), tensor.bytes(),
+                                                     backend.gpu().stream()));
+    storage.buffer = own;
+  }
+  if (storage.low.block.use_count() > 1) storage.low = {};
+  return storage;
+}
+
+}  // namespace
+
+void Sgd(CudaBackend& backend, OpCall& call) {
+  const TensorPtr &w = call.inputs[0], &v = call.inputs[1], &dw = call.inputs[2];
+  for (const TensorPtr& tensor : {w, v, dw}) {
+    if (backend.updates().Waits(tensor)) backend.updates().Launch();
+  }
+  const Buffer gradient = Floats(backend, *dw, AsIs(*dw).order);
+  const CudaStorage& weights = Writable(backend, *w, gradient.order);
+  SgdEntry entry = {};
+  entry.w = weights.buffer.as<float>();
+  entry.v = Writable(backend, *v, gradient.order).buffer.as<float>();
+  entry.dw = gradient.as<const float>();
+  entry.low = weights.low.as<uint16_t>();
+  entry.low_is_bfloat16 = weights.low_type == DType::kBFloat16 ? 1 : 0;
+  entry.elements = w->elements();
+  entry.learning_rate = static_cast<float>(call.Number("learningRate"));
+  entry.momentum = static_cast<float>(call.Number("momentum"));
+  entry.weight_decay = static_cast<float>(call.Number("weightDecay"));
+  entry.torch_form = call.Flag("torchForm") ? 1 : 0;
+  backend.updates().Add(entry, {w, v, dw});
+  // A gradient of another type was converted for this update, and must live until it has been launched.
+  if (dw->dtype != DType::kFloat32) backend.updates().Launch();
+}
+
+}  // namespace alexnet::cuda
