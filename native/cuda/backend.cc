@@ -29,7 +29,32 @@ class DeviceSource final : public BlockSource {
   const Gpu& gpu_;
 };
 
+class EventMark final : public TimeMark {
+ public:
+  EventMark(std::shared_ptr<const Event> origin, const Gpu& gpu) : origin_(std::move(origin)), here_(gpu) {}
+  double Milliseconds() const override { return here_.MillisecondsSince(*origin_); }
+
+ private:
+  std::shared_ptr<const Event> origin_;
+  Event here_;
+};
+
 }  // namespace
+
+Event::Event(const Gpu& gpu) : gpu_(gpu) {
+  ALEXNET_DRIVER_CALL(gpu.libraries(), cuEventCreate(&event_, CU_EVENT_DEFAULT));
+  ALEXNET_DRIVER_CALL(gpu.libraries(), cuEventRecord(event_, gpu.stream()));
+}
+
+Event::~Event() {
+  gpu_.libraries().driver.cuEventDestroy(event_);
+}
+
+double Event::MillisecondsSince(const Event& earlier) const {
+  float milliseconds = 0;
+  ALEXNET_DRIVER_CALL(gpu_.libraries(), cuEventElapsedTime(&milliseconds, earlier.event_, event_));
+  return milliseconds;
+}
 
 CudaBackend::CudaBackend(const CudaOptions& options)
     : options_(options),
@@ -94,6 +119,12 @@ void CudaBackend::Synchronize() {
   updates_.Launch();
   ALEXNET_DRIVER_CALL(gpu_.libraries(), cuStreamSynchronize(gpu_.upload_stream()));
   ALEXNET_DRIVER_CALL(gpu_.libraries(), cuStreamSynchronize(gpu_.stream()));
+}
+
+std::unique_ptr<TimeMark> CudaBackend::Mark() {
+  updates_.Launch();
+  if (!origin_) origin_ = std::make_shared<Event>(gpu_);
+  return std::make_unique<EventMark>(origin_, gpu_);
 }
 
 void CudaBackend::Trim() {

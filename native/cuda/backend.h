@@ -53,6 +53,21 @@ struct CudaStorage final : Storage {
   std::shared_ptr<const std::vector<unsigned char>> host;
 };
 
+/** A place on the stream that the device passes at some time. */
+class Event {
+ public:
+  explicit Event(const Gpu& gpu);
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event();
+  /** Both must have been passed. */
+  double MillisecondsSince(const Event& earlier) const;
+
+ private:
+  const Gpu& gpu_;
+  CUevent event_ = nullptr;
+};
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options);
@@ -68,6 +83,8 @@ class CudaBackend final : public Backend {
   void Trim() override;
   MemoryStatistics Memory() const override { return allocator_.Statistics(); }
   std::vector<PlanDescription> Plans() const override { return plans_.Descriptions(); }
+  std::unique_ptr<TimeMark> Mark() override;
+  size_t TakeRecentPeak() override { return allocator_.TakeRecentPeak(); }
 
   // What ops use.
   const Gpu& gpu() const { return gpu_; }
@@ -89,6 +106,7 @@ class CudaBackend final : public Backend {
   Landing landing_;
   PlanCache<Plan> plans_;
   Updates updates_;
+  std::shared_ptr<Event> origin_;  // of the marks
 };
 
 /** A function of the table: computes one op. */

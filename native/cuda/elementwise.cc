@@ -77,6 +77,24 @@ void Affine(CudaBackend& backend, OpCall& call) {
                        backend.Create(y, x.order).data(), y.elements(), scale, shift);
 }
 
+void Clamp(CudaBackend& backend, OpCall& call) {
+  const auto low = static_cast<float>(call.Number("low")), high = static_cast<float>(call.Number("high"));
+  Tensor& y = *call.outputs[0];
+  const Buffer x = AsIs(*call.inputs[0]);
+  const std::string kernel = Typed("clamp", y.dtype);
+  backend.gpu().Launch(kernel, backend.gpu().Spread(y.elements()), x.data(), backend.Create(y, x.order).data(),
+                       y.elements(), low, high);
+}
+
+// The factor is on the device, so that nobody has to wait for it.
+void ScaleBy(CudaBackend& backend, OpCall& call) {
+  Tensor& y = *call.outputs[0];
+  const Buffer x = AsIs(*call.inputs[0]), factor = Floats(backend, *call.inputs[1], Order::kRowMajor);
+  const std::string kernel = Typed("scale_by", y.dtype);
+  backend.gpu().Launch(kernel, backend.gpu().Spread(y.elements()), x.data(), factor.data(),
+                       backend.Create(y, x.order).data(), y.elements());
+}
+
 void Add(CudaBackend& backend, OpCall& call) {
   Binary(backend, call, "add");
 }

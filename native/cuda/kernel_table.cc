@@ -16,6 +16,8 @@ const std::unordered_map<std::string, Kernel>& KernelTable() {
       {"multiply", Multiply},
       {"sum", Sum},
       {"sumSquares", SumSquares},
+      {"clamp", Clamp},
+      {"scaleBy", ScaleBy},
       {"conv2dForward", Conv2dForward},
       {"conv2dBackwardData", Conv2dBackwardData},
       {"conv2dBackwardWeights", Conv2dBackwardWeights},
@@ -44,6 +46,8 @@ const std::unordered_map<std::string, Kernel>& KernelTable() {
       {"labelRank", LabelRank},
       {"topK", TopK},
       {"sgd", Sgd},
+      {"average", Average},
+      {"clipScale", ClipScale},
       {"augment", Augment},
   };
   return table;

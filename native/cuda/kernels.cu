@@ -310,6 +310,17 @@ extern "C" __global__ void sgd(SgdBatch batch) {
   ALEXNET_EACH(i, entry.elements) Update(entry, i);
 }
 
+/** e += weight * (x - e) */
+extern "C" __global__ void average(float* e, const float* x, int64_t count, float weight) {
+  ALEXNET_EACH(i, count) e[i] += weight * (x[i] - e[i]);
+}
+
+/** min(1, max_norm / sqrt(squares)); 1 for a NaN. By one thread. */
+extern "C" __global__ void clip_scale(const float* squares, float* scale, double max_norm) {
+  const double norm = sqrt(static_cast<double>(*squares));
+  *scale = norm > max_norm ? static_cast<float>(max_norm / norm) : 1.f;
+}
+
 // ---- shared by the typed kernels
 
 /** s^-beta; beta .75 without pow. */
@@ -572,38 +583,43 @@ extern "C" __global__ void avg_pool_backward(const float* dy, float* dx, PoolGeo
 
 // ---- loss and accuracy: a block a row
 
-/** Softmax of logits, and what the row adds to the loss. NaN in, NaN out. */
+/**
+ * Softmax of logits, and what the row adds to the loss: log(sum(exp(x))) less the sum of target * x, where the
+ * target is 1 - smoothing for the label and smoothing / width for each class. NaN in, NaN out.
+ */
 extern "C" __global__ void cross_entropy_forward(const float* logits, const int32_t* labels,
                                                  float* probabilities, double* losses, int32_t rows,
-                                                 int32_t width) {
+                                                 int32_t width, double smoothing) {
   __shared__ float maxima[kMaxThreads];
   __shared__ double sums[kMaxThreads];
   ALEXNET_NO_UNROLL for (int32_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const float* const x = logits + row * width;
+    float* const y = probabilities + row * width;
     float largest = -INFINITY;
-    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest =
-        fmaxf(largest, x[c]);
+    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest = fmaxf(largest, x[c]);
     const float maximum = BlockReduce(largest, maxima, Larger());
-    double part = 0;
+    double exponentials = 0, scores = 0;
     ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) {
-      const float value = expf(x[c] - maximum);
-      probabilities[row * width + c] = value;
-      part += value;
+      y[c] = expf(x[c] - maximum);
+      exponentials += y[c];
+      scores += x[c];
     }
-    const double sum = BlockReduce(part, sums, Plus());
+    const double sum = BlockReduce(exponentials, sums, Plus());
     const auto scale = static_cast<float>(1 / sum);
-    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x)
-        probabilities[row * width + c] *= scale;
-    if (threadIdx.x == 0) losses[row] = log(sum) + maximum - x[labels[row]];
+    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) y[c] *= scale;
+    double target = x[labels[row]];
+    if (smoothing != 0) target = (1 - smoothing) * target + smoothing * BlockReduce(scores, sums, Plus()) / width;
+    if (threadIdx.x == 0) losses[row] = log(sum) + maximum - target;
   }
 }
 
+/** dlogits = probabilities * scale - share, less `hit` for the label. */
 extern "C" __global__ void cross_entropy_backward(const float* probabilities, const int32_t* labels,
-                                                  float* dlogits, int32_t rows, int32_t width) {
-  const float scale = 1.f / static_cast<float>(rows);
+                                                  float* dlogits, int32_t rows, int32_t width, float scale,
+                                                  float share, float hit) {
   ALEXNET_EACH_INDEX(i, rows * width) {
-    const float value = probabilities[i] * scale;
-    dlogits[i] = i % width == labels[i / width] ? value - scale : value;
+    const float value = probabilities[i] * scale - share;
+    dlogits[i] = i % width == labels[i / width] ? value - hit : value;
   }
 }
 

@@ -47,6 +47,8 @@ void Dropout(CudaBackend& backend, OpCall& call);
 void Fill(CudaBackend& backend, OpCall& call);
 void Reshape(CudaBackend& backend, OpCall& call);
 void Affine(CudaBackend& backend, OpCall& call);
+void Clamp(CudaBackend& backend, OpCall& call);
+void ScaleBy(CudaBackend& backend, OpCall& call);
 void Add(CudaBackend& backend, OpCall& call);
 void Multiply(CudaBackend& backend, OpCall& call);
 void Sum(CudaBackend& backend, OpCall& call);
@@ -55,6 +57,8 @@ void SumSquares(CudaBackend& backend, OpCall& call);
 void Cast(CudaBackend& backend, OpCall& call);
 // optimizer.cc
 void Sgd(CudaBackend& backend, OpCall& call);
+void Average(CudaBackend& backend, OpCall& call);
+void ClipScale(CudaBackend& backend, OpCall& call);
 // augment.cc
 void Augment(CudaBackend& backend, OpCall& call);
 

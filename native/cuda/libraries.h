@@ -3,7 +3,6 @@
 // for.
 #pragma once
 
-#include <cuda.h>
 #include <cudnn.h>
 
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "cuda/cublaslt_api.h"
+#include "cuda/driver_api.h"
 
 namespace alexnet::cuda {
 

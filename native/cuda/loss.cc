@@ -75,7 +75,8 @@ void CrossEntropyForward(CudaBackend& backend, OpCall& call) {
   FloatOutput loss(backend, *call.outputs[0], Order::kRowMajor);
   FloatOutput probabilities(backend, *call.outputs[1], Order::kRowMajor);
   backend.gpu().Launch("cross_entropy_forward", BlockPerRow(rows), logits.data(), labels.data(),
-                       probabilities.data(), losses.data(), Index(rows.count), Index(rows.width));
+                       probabilities.data(), losses.data(), Index(rows.count), Index(rows.width),
+                       call.Number("smoothing"));
   backend.gpu().Launch("finish_sum", Grid{}, losses.data(), loss.data(), rows.count,
                        1.0 / static_cast<double>(rows.count));
   loss.Finish();
@@ -88,9 +89,13 @@ void CrossEntropyBackward(CudaBackend& backend, OpCall& call) {
   const Buffer probabilities = Floats(backend, *call.inputs[0], Order::kRowMajor);
   const Buffer labels = Plain(backend, *call.inputs[1]);
   FloatOutput dlogits(backend, *call.outputs[0], Order::kRowMajor);
+  const float scale = 1.f / static_cast<float>(rows.count);
+  const double smoothing = call.Number("smoothing");
+  const auto hit = static_cast<float>((1 - smoothing) * scale),
+             share = static_cast<float>(smoothing * scale / static_cast<double>(rows.width));
   backend.gpu().Launch("cross_entropy_backward", backend.gpu().Spread(rows.count * rows.width),
                        probabilities.data(), labels.data(), dlogits.data(), Index(rows.count),
-                       Index(rows.width));
+                       Index(rows.width), scale, share, hit);
   dlogits.Finish();
 }
 

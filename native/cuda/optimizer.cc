@@ -1,5 +1,5 @@
-// Stochastic gradient descent with momentum and weight decay, in place; the two forms are in
-// native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w in 16
+// Stochastic gradient descent with momentum and weight decay, in place, and what goes with it; the formulas are
+// in native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w in 16
 // bits is written in the pass that changes w.
 #include "cuda/kernels.h"
 
@@ -48,6 +48,25 @@ void Sgd(CudaBackend& backend, OpCall& call) {
   backend.updates().Add(entry, {w, v, dw});
   // A gradient of another type was converted for this update, and must live until it has been launched.
   if (dw->dtype != DType::kFloat32) backend.updates().Launch();
+}
+
+// e <- decay e + (1 - decay) x
+void Average(CudaBackend& backend, OpCall& call) {
+  const Tensor &e = *call.inputs[0], &x = *call.inputs[1];
+  const Buffer values = Floats(backend, x, AsIs(x).order);
+  CudaStorage& storage = Writable(backend, e, values.order);
+  storage.low = {};
+  backend.gpu().Launch("average", backend.gpu().Spread(e.elements()), storage.buffer.data(), values.data(),
+                       e.elements(), static_cast<float>(1 - call.Number("decay")));
+}
+
+// scale = min(1, maxNorm / sqrt(squares)); 1 for a NaN, which stays in the gradient and is seen there.
+void ClipScale(CudaBackend& backend, OpCall& call) {
+  const Buffer squares = Floats(backend, *call.inputs[0], Order::kRowMajor);
+  Grid one;
+  one.threads = 1;
+  backend.gpu().Launch("clip_scale", one, squares.data(), backend.CreatePlain(*call.outputs[0]).data(),
+                       call.Number("maxNorm"));
 }
 
 }  // namespace alexnet::cuda
