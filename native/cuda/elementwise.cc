@@ -82,8 +82,8 @@ void Clamp(CudaBackend& backend, OpCall& call) {
   Tensor& y = *call.outputs[0];
   const Buffer x = AsIs(*call.inputs[0]);
   const std::string kernel = Typed("clamp", y.dtype);
-  backend.gpu().Launch(kernel, backend.gpu().Spread(y.elements()), x.data(), backend.Create(y, x.order).data(),
-                       y.elements(), low, high);
+  backend.gpu().Launch(kernel, backend.gpu().Spread(y.elements()), x.data(),
+                       backend.Create(y, x.order).data(), y.elements(), low, high);
 }
 
 // The factor is on the device, so that nobody has to wait for it.

@@ -58,6 +58,9 @@ void Gpu::Open() {
   description_ = {{"gpu", name_},
                   {"computeCapability", Message(major, ".", minor)},
                   {"memory", Gibibytes(bytes)},
+                  // Turing's tensor cores know float16 alone.
+                  {"bfloat16", major >= 8 ? "fast" : "none"},
+                  {"float16", "fast"},
                   {"gpus", std::to_string(count)}};
   description_.insert(description_.end(), libraries_.found().begin(), libraries_.found().end());
 

@@ -34,6 +34,7 @@ struct AugmentArguments {
 struct SgdEntry {
   float *w, *v;
   const float* dw;
+  const float* scale;  // what dw is multiplied by; null: 1; not finite: no update
   uint16_t* low;
   int64_t elements;
   float learning_rate, momentum, weight_decay;

@@ -46,6 +46,7 @@ const std::unordered_map<std::string, Kernel>& KernelTable() {
       {"labelRank", LabelRank},
       {"topK", TopK},
       {"sgd", Sgd},
+      {"updateLossScale", UpdateLossScale},
       {"average", Average},
       {"clipScale", ClipScale},
       {"augment", Augment},

@@ -284,8 +284,13 @@ extern "C" __global__ void finish_columns(const float* partials, float* y, int64
 
 // ---- stochastic gradient descent
 
-__device__ inline void Update(const SgdEntry& entry, int64_t i) {
-  const float gradient = entry.weight_decay * entry.w[i] + entry.dw[i];
+/** Neither infinite nor NaN. */
+__device__ inline bool IsFinite(float value) {
+  return value - value == 0.f;
+}
+
+__device__ inline void Update(const SgdEntry& entry, float scale, int64_t i) {
+  const float gradient = entry.weight_decay * entry.w[i] + scale * entry.dw[i];
   float w, v;
   if (entry.torch_form) {
     v = entry.momentum * entry.v[i] + gradient;
@@ -307,7 +312,22 @@ __device__ inline void Update(const SgdEntry& entry, int64_t i) {
 /** Block (x, e) updates its share of entry e. */
 extern "C" __global__ void sgd(SgdBatch batch) {
   const SgdEntry& entry = batch.entries[blockIdx.y];
-  ALEXNET_EACH(i, entry.elements) Update(entry, i);
+  const float scale = entry.scale != nullptr ? *entry.scale : 1.f;
+  if (!IsFinite(scale)) return;
+  ALEXNET_EACH(i, entry.elements) Update(entry, scale, i);
+}
+
+/** The factor of this step's gradients, and the scale of the next one's loss. By one thread. */
+extern "C" __global__ void update_loss_scale(float* scale, float* factor, float* counts, const float* squares,
+                                             float growth_factor, float backoff_factor,
+                                             float growth_interval) {
+  const bool finite = IsFinite(*squares);
+  *factor = finite ? 1 / *scale : FromBits(0x7FC00000u);
+  counts[0] += 1;
+  if (finite && counts[0] < growth_interval) return;
+  *scale *= finite ? growth_factor : backoff_factor;
+  counts[0] = 0;
+  counts[1] += finite ? 0 : 1;
 }
 
 /** e += weight * (x - e) */
@@ -584,8 +604,8 @@ extern "C" __global__ void avg_pool_backward(const float* dy, float* dx, PoolGeo
 // ---- loss and accuracy: a block a row
 
 /**
- * Softmax of logits, and what the row adds to the loss: log(sum(exp(x))) less the sum of target * x, where the
- * target is 1 - smoothing for the label and smoothing / width for each class. NaN in, NaN out.
+ * Softmax of logits, and what the row adds to the loss: log(sum(exp(x))) less the sum of target * x, where
+ * the target is 1 - smoothing for the label and smoothing / width for each class. NaN in, NaN out.
  */
 extern "C" __global__ void cross_entropy_forward(const float* logits, const int32_t* labels,
                                                  float* probabilities, double* losses, int32_t rows,
@@ -596,7 +616,8 @@ extern "C" __global__ void cross_entropy_forward(const float* logits, const int3
     const float* const x = logits + row * width;
     float* const y = probabilities + row * width;
     float largest = -INFINITY;
-    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest = fmaxf(largest, x[c]);
+    ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) largest =
+        fmaxf(largest, x[c]);
     const float maximum = BlockReduce(largest, maxima, Larger());
     double exponentials = 0, scores = 0;
     ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) {
@@ -608,7 +629,8 @@ extern "C" __global__ void cross_entropy_forward(const float* logits, const int3
     const auto scale = static_cast<float>(1 / sum);
     ALEXNET_NO_UNROLL for (int32_t c = threadIdx.x; c < width; c += blockDim.x) y[c] *= scale;
     double target = x[labels[row]];
-    if (smoothing != 0) target = (1 - smoothing) * target + smoothing * BlockReduce(scores, sums, Plus()) / width;
+    if (smoothing != 0)
+      target = (1 - smoothing) * target + smoothing * BlockReduce(scores, sums, Plus()) / width;
     if (threadIdx.x == 0) losses[row] = log(sum) + maximum - target;
   }
 }

@@ -57,6 +57,7 @@ void SumSquares(CudaBackend& backend, OpCall& call);
 void Cast(CudaBackend& backend, OpCall& call);
 // optimizer.cc
 void Sgd(CudaBackend& backend, OpCall& call);
+void UpdateLossScale(CudaBackend& backend, OpCall& call);
 void Average(CudaBackend& backend, OpCall& call);
 void ClipScale(CudaBackend& backend, OpCall& call);
 // augment.cc

@@ -1,6 +1,6 @@
-// Stochastic gradient descent with momentum and weight decay, in place, and what goes with it; the formulas are
-// in native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w in 16
-// bits is written in the pass that changes w.
+// Stochastic gradient descent with momentum and weight decay, in place, and what goes with it; the formulas
+// are in native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w
+// in 16 bits is written in the pass that changes w.
 #include "cuda/kernels.h"
 
 namespace alexnet::cuda {
@@ -28,9 +28,9 @@ CudaStorage& Writable(CudaBackend& backend, const Tensor& tensor, Order order) {
 }  // namespace
 
 void Sgd(CudaBackend& backend, OpCall& call) {
-  const TensorPtr &w = call.inputs[0], &v = call.inputs[1], &dw = call.inputs[2];
-  for (const TensorPtr& tensor : {w, v, dw}) {
-    if (backend.updates().Waits(tensor)) backend.updates().Launch();
+  const TensorPtr &w = call.inputs[0], &v = call.inputs[1], &dw = call.inputs[2], &scale = call.inputs[3];
+  for (const TensorPtr& tensor : {w, v, dw, scale}) {
+    if (tensor && backend.updates().Waits(tensor)) backend.updates().Launch();
   }
   const Buffer gradient = Floats(backend, *dw, AsIs(*dw).order);
   const CudaStorage& weights = Writable(backend, *w, gradient.order);
@@ -38,6 +38,7 @@ void Sgd(CudaBackend& backend, OpCall& call) {
   entry.w = weights.buffer.as<float>();
   entry.v = Writable(backend, *v, gradient.order).buffer.as<float>();
   entry.dw = gradient.as<const float>();
+  entry.scale = scale ? Plain(backend, *scale).as<const float>() : nullptr;
   entry.low = weights.low.as<uint16_t>();
   entry.low_is_bfloat16 = weights.low_type == DType::kBFloat16 ? 1 : 0;
   entry.elements = w->elements();
@@ -45,9 +46,23 @@ void Sgd(CudaBackend& backend, OpCall& call) {
   entry.momentum = static_cast<float>(call.Number("momentum"));
   entry.weight_decay = static_cast<float>(call.Number("weightDecay"));
   entry.torch_form = call.Flag("torchForm") ? 1 : 0;
-  backend.updates().Add(entry, {w, v, dw});
+  backend.updates().Add(entry, {w, v, dw, scale});
   // A gradient of another type was converted for this update, and must live until it has been launched.
   if (dw->dtype != DType::kFloat32) backend.updates().Launch();
+}
+
+// A sum of squares is finite if and only if all the gradients are, short of 1e38.
+void UpdateLossScale(CudaBackend& backend, OpCall& call) {
+  const auto writable = [&](size_t input) {
+    return Writable(backend, *call.inputs[input], Order::kRowMajor).buffer.data();
+  };
+  const Buffer squares = Plain(backend, *call.inputs[3]);
+  Grid one;
+  one.threads = 1;
+  backend.gpu().Launch("update_loss_scale", one, writable(0), writable(1), writable(2), squares.data(),
+                       static_cast<float>(call.Number("growthFactor")),
+                       static_cast<float>(call.Number("backoffFactor")),
+                       static_cast<float>(call.Number("growthInterval")));
 }
 
 // e <- decay e + (1 - decay) x
