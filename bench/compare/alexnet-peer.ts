@@ -9,6 +9,7 @@ import {
   SGD,
   type Device,
   type Model,
+  type Precision,
   type Tensor,
 } from '../../lib/index.js';
 import { measure, reply, type Job } from './job.js';
@@ -16,7 +17,8 @@ import { PRESET, readReference, type Reference } from './reference.js';
 
 await reply(async (job) => {
   const device = openDevice('cpu', { threads: job.threads });
-  const model = alexnet({ classes: 1000, preset: PRESET });
+  const precision = (job.options['precision'] ?? 'float32') as Precision;
+  const model = alexnet({ classes: 1000, preset: PRESET, precision });
   model.initialize(device, { seed: 1 });
   const reference = job.reference === undefined ? undefined : await readReference(job.reference);
   if (reference) await setWeights(model, reference);
