@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Ceilings, Floor } from './floors.js';
 import { CONFIGURATIONS } from './peers.js';
+import { plotPanels, type Panel } from './plot.js';
 
 /** A measurement: a process that was asked for one thing. */
 export interface Measured {
@@ -40,13 +41,15 @@ export interface Comparison {
   readonly measured: readonly Measured[];
 }
 
-/** Writes compare.json and compare.md. @returns where they are */
+/** Writes compare.json, compare.md and compare.svg. @returns where they are */
 export async function writeReport(comparison: Comparison, folder: string): Promise<string> {
   const json = path.join(folder, 'compare.json');
   const page = path.join(folder, 'compare.md');
   await writeFile(json, `${JSON.stringify(comparison, null, 1)}\n`);
   await writeFile(page, `${summarise(comparison)}\n`);
-  return `${json}, ${page}`;
+  const picture = path.join(folder, 'compare.svg');
+  await writeFile(picture, `${plotPanels(measuresOf(comparison).map((one) => panelOf(comparison, one)))}\n`);
+  return `${json}, ${page}, ${picture}`;
 }
 
 export function summarise(comparison: Comparison): string {
@@ -83,8 +86,9 @@ function measuresOf({ measured }: Comparison): Measure[] {
   });
 }
 
-function measureSection(comparison: Comparison, { task, batchSize }: Measure): string {
-  const all = comparison.measured.filter((one) => one.task === task && one.batchSize === batchSize);
+function measureSection(comparison: Comparison, measure: Measure): string {
+  const { batchSize } = measure;
+  const all = measurementsOf(comparison, measure);
   const names = [...new Set(all.map(({ name }) => name))];
   const rows = names.map((name) => {
     const own = all.filter((one) => one.name === name);
@@ -101,7 +105,6 @@ function measureSection(comparison: Comparison, { task, batchSize }: Measure): s
       delayOf(own),
     ];
   });
-  const what = task === 'train' ? 'A training step' : 'Inference';
   const head = [
     'configuration',
     'ms',
@@ -111,7 +114,25 @@ function measureSection(comparison: Comparison, { task, batchSize }: Measure): s
     'start to first, s',
     'longest delay, ms',
   ];
-  return `## ${what}, batch ${batchSize}\n\n${table(head, rows)}`;
+  return `## ${titleOf(measure)}\n\n${table(head, rows)}`;
+}
+
+function panelOf(comparison: Comparison, measure: Measure): Panel {
+  const all = measurementsOf(comparison, measure).filter(({ timesMs }) => timesMs);
+  const names = [...new Set(all.map(({ name }) => name))];
+  const bars = names.map((name) => {
+    const time = median(all.filter((one) => one.name === name).map(medianTime));
+    return { name, imagesPerSecond: (measure.batchSize / time) * 1000, ours: name.startsWith('alexnet') };
+  });
+  return { title: `${titleOf(measure)}: images a second`, bars };
+}
+
+function measurementsOf({ measured }: Comparison, { task, batchSize }: Measure): Measured[] {
+  return measured.filter((one) => one.task === task && one.batchSize === batchSize);
+}
+
+function titleOf({ task, batchSize }: Measure): string {
+  return `${task === 'train' ? 'A training step' : 'Inference'}, batch ${batchSize}`;
 }
 
 /** Its time by ours of the same round, in the same precision where we have it. */
