@@ -56,10 +56,7 @@ std::vector<int64_t> List(const std::array<int64_t, 2>& values) {
 template <typename Attributes>
 Attributes Window(const ConvolutionProblem& problem) {
   Attributes attributes;
-  attributes.set_pre_padding(List(problem.pad_low))
-      .set_post_padding(List(problem.pad_high))
-      .set_stride(List(problem.stride))
-      .set_dilation({1, 1});
+  attributes.set_padding(List(problem.padding)).set_stride(List(problem.stride)).set_dilation({1, 1});
   return attributes;
 }
 

@@ -16,7 +16,7 @@ enum class ConvolutionKind { kForward, kBackwardData, kBackwardWeights };
 struct ConvolutionProblem {
   ConvolutionKind kind;
   Shape x, w, y;
-  std::array<int64_t, 2> stride, pad_low, pad_high;
+  std::array<int64_t, 2> stride, padding;  // padding: on either side
   DType input, output;
   bool bias, relu;  // fused; the bias has the output's type
   Order order;

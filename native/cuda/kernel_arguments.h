@@ -13,6 +13,12 @@ struct PoolGeometry {
   int32_t clipped;  // average: divide by the pixels of the picture alone
 };
 
+/** Pictures [N, H, W, C] put into larger or smaller ones, their first pixel at (top, left), which may be
+ * outside. */
+struct PlaceGeometry {
+  int32_t images, channels, height, width, out_height, out_width, top, left;
+};
+
 struct LrnArguments {
   int32_t rows, channels;        // pixels of all pictures; channels of a picture
   int32_t group_channels, size;  // the window never leaves a group

@@ -262,6 +262,26 @@ extern "C" __global__ void transpose_32(const uint32_t* x, uint32_t* y, int32_t 
   Transpose(x, y, batches, rows, columns, tile);
 }
 
+/** Zero where y has no pixel of x. */
+template <typename Word>
+__device__ inline void Place(const Word* x, Word* y, const PlaceGeometry& place) {
+  ALEXNET_EACH_INDEX(i, place.images * place.out_height * place.out_width * place.channels) {
+    const int32_t channel = i % place.channels, pixel = i / place.channels;
+    const int32_t row = pixel / place.out_width % place.out_height - place.top;
+    const int32_t column = pixel % place.out_width - place.left;
+    const int32_t image = pixel / place.out_width / place.out_height;
+    const bool inside = row >= 0 && row < place.height && column >= 0 && column < place.width;
+    y[i] = inside ? x[((image * place.height + row) * place.width + column) * place.channels + channel] : 0;
+  }
+}
+
+extern "C" __global__ void place_16(const uint16_t* x, uint16_t* y, PlaceGeometry place) {
+  Place(x, y, place);
+}
+extern "C" __global__ void place_32(const uint32_t* x, uint32_t* y, PlaceGeometry place) {
+  Place(x, y, place);
+}
+
 // ---- second passes of sums
 
 /** y = scale * the sum of partials, by one block. */

@@ -1,6 +1,7 @@
 // Local response normalisation across channels: cuDNN's where it has the type and the window, else an own
 // kernel. Invariant: alpha weighs the plain sum, where cuDNN divides it by the window's size; the backward op
-// has x only, so cuDNN's, which wants y too, computes y again.
+// has x only, so cuDNN's, which wants y too, computes y again, in float32: a y of 16 bits costs dx its
+// accuracy.
 #include <algorithm>
 
 #include "cuda/descriptors.h"
@@ -91,7 +92,8 @@ void LrnBackward(CudaBackend& backend, OpCall& call) {
   const Tensor& tensor = *call.inputs[0];
   const Buffer x = Pictures(backend, tensor), dy = Pictures(backend, *call.inputs[1]);
   const Buffer dx = backend.Create(*call.outputs[0], Order::kChannelsLast);
-  if (lrn.IsCudnns(tensor.dtype)) return CudnnBackward(backend, lrn, tensor, x, dy, dx);
+  if (tensor.dtype == DType::kFloat32 && lrn.IsCudnns(tensor.dtype))
+    return CudnnBackward(backend, lrn, tensor, x, dy, dx);
   backend.gpu().Launch(Typed("lrn_backward", tensor.dtype), backend.gpu().Spread(tensor.elements()), x.data(),
                        dy.data(), dx.data(), lrn.Arguments(tensor.shape));
 }
