@@ -41,6 +41,8 @@ const CPP_RULES: Readonly<Record<string, readonly string[]>> = {
   cpu: ['core'],
   cuda: ['core'],
   addon: ['core', 'cpu', 'cuda'],
+  fuzz: ['core'],
+  portable: [],
 };
 
 /** Headers of others that only one folder of native/ may include. */

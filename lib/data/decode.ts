@@ -83,13 +83,7 @@ export async function decodeRaster(
 }
 
 function checkedHeader(bytes: Uint8Array, name: string, maxPixels: number): PictureHeader {
-  let header: PictureHeader;
-  try {
-    header = readHeader(bytes);
-  } catch (error) {
-    if (error instanceof HeaderError) throw new DecodeError(name, error.message);
-    throw error;
-  }
+  const header = judged(name, () => readHeader(bytes));
   const { format, width, height } = header;
   if (width <= 0 || height <= 0) {
     throw new DecodeError(
@@ -104,7 +98,17 @@ function checkedHeader(bytes: Uint8Array, name: string, maxPixels: number): Pict
         `${maxPixels}; make it smaller or raise maxPixels`,
     );
   }
+  judged(name, () => header.checkUnpackedSize?.());
   return header;
+}
+
+function judged<T>(name: string, judge: () => T): T {
+  try {
+    return judge();
+  } catch (error) {
+    if (error instanceof HeaderError) throw new DecodeError(name, error.message);
+    throw error;
+  }
 }
 
 /** Decoders give up on a truncated file with a message about whatever they hoped for next. */

@@ -4,13 +4,15 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { constants, gunzip, type ZlibOptions } from 'node:zlib';
 import { ArgumentError, DataError } from '../errors.js';
 import { InMemoryDataset } from './in-memory-dataset.js';
 
 const UNSIGNED_BYTES = 0x08;
-/** Far above MNIST's 47 MB: a small file that claims to unpack to more is refused. */
-const MOST_UNPACKED_BYTES = 2 ** 31 - 1;
+/** Far above MNIST's 47 MB and EMNIST's 547 MB: a file that claims to hold more is refused. */
+const MOST_BYTES = 2 ** 30;
+/** Of a packed file, enough for the longest header. */
+const PACKED_HEADER_BYTES = 1024;
 
 const unpack = promisify(gunzip);
 
@@ -89,7 +91,31 @@ interface IdxFile {
 
 /** Magic number (0, 0, type, rank), a 32-bit size for each dimension, big-endian, then the data. */
 async function readIdxFile(path: string, rank: number): Promise<IdxFile> {
-  const bytes = await unpacked(path);
+  const stored = await readFile(path).catch((error: Error) => {
+    throw new DataError(`${path}: the file cannot be read (${error.message})`, { cause: error });
+  });
+  const isPacked = stored[0] === 0x1f && stored[1] === 0x8b;
+  const head = isPacked
+    ? await unpacked(path, stored.subarray(0, PACKED_HEADER_BYTES), { finishFlush: constants.Z_SYNC_FLUSH })
+    : stored;
+  if (isPacked && head.length < 4 + 4 * rank) {
+    throw new DataError(`${path}: it cannot be unpacked (it ends early); copy or download it again`);
+  }
+  const { sizes, headerBytes, dataBytes } = readIdxHeader(path, head, rank);
+  // The header is known before anything of the size that it claims is made.
+  const bytes = isPacked
+    ? await unpacked(path, stored, { maxOutputLength: headerBytes + dataBytes })
+    : stored;
+  if (bytes.length - headerBytes !== dataBytes) {
+    throw new DataError(
+      `${path}: ${bytes.length - headerBytes} bytes follow the header, expected ${dataBytes} ([${sizes.join(', ')}]); ` +
+        `the file is truncated or damaged`,
+    );
+  }
+  return { sizes, data: bytes.subarray(headerBytes) };
+}
+
+function readIdxHeader(path: string, bytes: Buffer, rank: number) {
   const magic = bytes.length >= 4 ? bytes.readUInt32BE(0) : undefined;
   const expected = UNSIGNED_BYTES * 0x100 + rank;
   if (magic !== expected) {
@@ -102,22 +128,20 @@ async function readIdxFile(path: string, rank: number): Promise<IdxFile> {
   if (bytes.length < headerBytes) throw new DataError(`${path}: the file ends within its header`);
   const sizes = Array.from({ length: rank }, (_, i) => bytes.readUInt32BE(4 + 4 * i));
   const dataBytes = sizes.reduce((product, size) => product * size, 1);
-  if (bytes.length - headerBytes !== dataBytes) {
+  if (dataBytes > MOST_BYTES) {
     throw new DataError(
-      `${path}: ${bytes.length - headerBytes} bytes follow the header, expected ${dataBytes} ([${sizes.join(', ')}]); ` +
-        `the file is truncated or damaged`,
+      `${path}: its header claims ${dataBytes} bytes ([${sizes.join(', ')}]), over the limit of ${MOST_BYTES}; ` +
+        `it is damaged, or too large to be held in memory`,
     );
   }
-  return { sizes, data: bytes.subarray(headerBytes) };
+  return { sizes, headerBytes, dataBytes };
 }
 
-async function unpacked(path: string): Promise<Buffer> {
-  const bytes = await readFile(path).catch((error: Error) => {
-    throw new DataError(`${path}: the file cannot be read (${error.message})`, { cause: error });
-  });
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  return unpack(bytes, { maxOutputLength: MOST_UNPACKED_BYTES }).catch((error: Error) => {
-    throw new DataError(`${path}: it cannot be unpacked (${error.message}); copy or download it again`, {
+async function unpacked(path: string, bytes: Buffer, options: ZlibOptions): Promise<Buffer> {
+  return unpack(bytes, options).catch((error: NodeJS.ErrnoException) => {
+    const reason =
+      error.code === 'ERR_BUFFER_TOO_LARGE' ? 'it unpacks to more than its header says' : error.message;
+    throw new DataError(`${path}: it cannot be unpacked (${reason}); copy or download it again`, {
       cause: error,
     });
   });

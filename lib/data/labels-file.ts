@@ -2,13 +2,16 @@
 // Invariant: every error names the line, or for JSON the entry, that it is about; every file listed exists.
 
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { DataError } from '../errors.js';
 import { parseCsv } from './csv.js';
 import type { LabelledFiles } from './labelled-files.js';
 
 export interface LabelsFileOptions {
-  /** The folder that file names are relative to. Default: that of the list. */
+  /**
+   * The folder that file names are relative to, and that no file may lie outside of. Default: that of the list. For
+   * absolute names, give '/'.
+   */
   readonly dir?: string;
   /** Class names, in the order of their labels. Default: those of the list, sorted; by number if all are numbers. */
   readonly classNames?: readonly string[];
@@ -35,8 +38,8 @@ const CLASS_COLUMNS = ['class', 'classname', 'class_name', 'label', 'category', 
  *
  * Class names are taken as text, also where they are numbers.
  * @returns the files in the order of the list, with `dir` before their names
- * @throws DataError naming the line (or JSON entry) if something is missing, listed twice, no file, or of a class that is
- * not among `classNames`
+ * @throws DataError naming the line (or JSON entry) if something is missing, listed twice, no file, outside of `dir`, or of
+ * a class that is not among `classNames`
  */
 export async function readLabelsFile(path: string, options: LabelsFileOptions = {}): Promise<LabelledFiles> {
   const text = await readFile(path, 'utf8').catch((error: Error) => {
@@ -46,7 +49,7 @@ export async function readLabelsFile(path: string, options: LabelsFileOptions = 
   const entries = isJson ? jsonEntries(text, path, options) : csvEntries(text, path, options);
   if (entries.length === 0) throw new DataError(`${path}: there are no files in the list`);
   const dir = options.dir ?? dirname(path);
-  const paths = entries.map(({ file }) => resolve(dir, file));
+  const paths = entries.map((entry) => pathWithin(dir, entry));
   checkOnce(entries, paths);
   await checkExist(entries, paths);
   const classNames = options.classNames ?? namesOf(entries);
@@ -126,6 +129,16 @@ function entryOf(where: string, file: unknown, className: unknown): Entry {
   const isName = (typeof className === 'string' && className !== '') || Number.isFinite(className);
   if (!isName) throw new DataError(`${where}: ${file} has no class`);
   return { where, file, className: String(className) };
+}
+
+/** A list may come from somebody else: it names pictures of its folder, and no other files. */
+function pathWithin(dir: string, { where, file }: Entry): string {
+  const path = resolve(dir, file);
+  const inside = relative(dir, path);
+  if (inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside)) return path;
+  throw new DataError(
+    `${where}: ${file} lies outside of ${dir}; give \`dir\`, the folder that holds all files`,
+  );
 }
 
 function checkOnce(entries: readonly Entry[], paths: readonly string[]): void {

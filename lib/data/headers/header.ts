@@ -19,6 +19,11 @@ export interface PictureHeader {
   readonly components?: number;
   /** Bits a sample of a PNG. */
   readonly bits?: number;
+  /**
+   * Where a decoder would unpack everything first: throws HeaderError if that is far more than the size calls for. To be
+   * called when the size has been accepted.
+   */
+  readonly checkUnpackedSize?: () => void;
 }
 
 /** Why a header cannot be used. The caller adds the file's name. */

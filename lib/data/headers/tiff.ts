@@ -4,6 +4,7 @@
 
 import { orientationOf, readFirstDirectory, type ImageFileDirectory } from './exif.js';
 import { concatBytes, HeaderError, viewOf, type PictureHeader } from './header.js';
+import { checkInflatedSize, checkJpegSize } from './unpacked-size.js';
 
 const Tag = {
   width: 256,
@@ -30,6 +31,7 @@ const Tag = {
 } as const;
 
 const JPEG_COMPRESSION = 7;
+const DEFLATE_COMPRESSIONS = [8, 32946];
 /** None, CCITT RLE, group 3, group 4, LZW, JPEG, deflate, deflate (old number), PackBits. */
 const COMPRESSIONS = [1, 2, 3, 4, 5, JPEG_COMPRESSION, 8, 32946, 32773];
 
@@ -56,13 +58,14 @@ export function readTiffHeader(bytes: Uint8Array): PictureHeader {
   const all: Values = (tag) => directory.entries.get(tag)?.values() ?? [];
   const one: Value = (tag, byDefault) => all(tag)[0] ?? byDefault;
   checkVariant(one, all);
-  checkParts(one, all, bytes.length);
+  checkParts(one, all, bytes);
   return {
     format: 'TIFF',
     width: one(Tag.width, 0),
     height: one(Tag.height, 0),
     orientation: orientationOf(directory),
     payload: withDirectory(bytes, directory),
+    checkUnpackedSize: () => checkUnpacked(one, all, bytes),
   };
 }
 
@@ -93,7 +96,7 @@ function checkVariant(one: Value, all: Values): void {
 }
 
 /** Strips and tiles lie within the file, and there are as many tiles as the picture needs. */
-function checkParts(one: Value, all: Values, fileBytes: number): void {
+function checkParts(one: Value, all: Values, bytes: Uint8Array): void {
   const tileWidth = one(Tag.tileWidth, Infinity);
   const tileHeight = one(Tag.tileHeight, Infinity);
   const isTiled = Number.isFinite(tileWidth) || Number.isFinite(tileHeight);
@@ -108,9 +111,30 @@ function checkParts(one: Value, all: Values, fileBytes: number): void {
   const needed = isTiled ? Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight) : 1;
   const offsets = all(isTiled ? Tag.tileOffsets : Tag.stripOffsets);
   const counts = all(isTiled ? Tag.tileByteCounts : Tag.stripByteCounts);
-  if (offsets.length < needed || offsets.some((offset, i) => offset + (counts[i] ?? 0) > fileBytes)) {
+  if (offsets.length < needed || offsets.some((offset, i) => offset + (counts[i] ?? 0) > bytes.length)) {
     throw new HeaderError(`the TIFF ends before its last strip or tile: ${CUT}`);
   }
+}
+
+/** Other compressions than these are unpacked into the place that the size calls for. */
+function checkUnpacked(one: Value, all: Values, bytes: Uint8Array): void {
+  const compression = one(Tag.compression, 1);
+  const tiles = all(Tag.tileOffsets);
+  const isTiled = tiles.length > 0;
+  const counts = all(isTiled ? Tag.tileByteCounts : Tag.stripByteCounts);
+  const pixels = isTiled
+    ? one(Tag.tileWidth, 0) * one(Tag.tileHeight, 0)
+    : one(Tag.width, 0) * one(Tag.height, 0);
+  for (const [i, offset] of (isTiled ? tiles : all(Tag.stripOffsets)).entries()) {
+    checkPart(bytes.subarray(offset, offset + (counts[i] ?? 0)), compression, pixels);
+  }
+}
+
+function checkPart(part: Uint8Array, compression: number, pixels: number): void {
+  // Four samples of 16 bits a pixel.
+  if (DEFLATE_COMPRESSIONS.includes(compression)) checkInflatedSize(part, pixels * 8 + 64);
+  // Blocks of 16 x 16 pixels at the borders.
+  if (compression === JPEG_COMPRESSION) checkJpegSize(part, pixels * 2 + 2 ** 16);
 }
 
 /** The file with a directory appended, and pointed to, that holds the entries of the first that matter here. */
