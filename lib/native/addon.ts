@@ -97,6 +97,13 @@ export interface Addon {
     label: string,
   ): (Handle | null)[];
   upload(device: DeviceId, data: NodeJS.TypedArray, dtype: number, shape: readonly number[]): Handle;
+  /** As `upload`, without a copy: the data are read until the promise settles. */
+  uploadLarge(
+    device: DeviceId,
+    data: NodeJS.TypedArray,
+    dtype: number,
+    shape: readonly number[],
+  ): [Handle, Promise<void>];
   download(device: DeviceId, tensor: Handle, target: NodeJS.TypedArray): Promise<void>;
   share(device: DeviceId, tensor: Handle): Handle;
   release(device: DeviceId, tensor: Handle): void;

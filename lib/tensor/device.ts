@@ -207,22 +207,32 @@ export class Device implements Disposable {
     options: { readonly shape: Shape; readonly dtype?: DType },
   ): Tensor {
     const { shape } = options;
-    checkShape(shape, 'tensor');
-    const isArray = ArrayBuffer.isView(data);
-    const dtype = options.dtype ?? (isArray ? dtypeOfArray(data) : 'float32');
-    const values = isArray ? data : arrayFrom(dtype, data);
-    if (!holds(values, dtype)) {
-      throw new ArgumentError(
-        `tensor: ${dtype} is held in a ${makeArray(dtype, 0).constructor.name}, got a ${values.constructor.name}.`,
-      );
-    }
-    if (values.length !== elementCount(shape)) {
-      throw new ShapeError(
-        `tensor: ${values.length} values do not fill the shape ${formatShape(shape)} of ${elementCount(shape)}.`,
-      );
-    }
+    const { dtype, values } = checkedValues(data, options);
     const handle = loadAddon().upload(this.#open(), values, nativeDTypes.indexOf(dtype), shape);
     return new Tensor(this, handle, dtype, Object.freeze([...shape]));
+  }
+
+  /**
+   * Copies many values to the device on the device's own thread: where {@link tensor} would hold the event loop for as
+   * long as a copy of them takes. The array must not change until the promise settles. Owned by the caller.
+   * @throws ShapeError if the number of values is not that of the shape; NativeError if they do not fit
+   */
+  async upload<const S extends Shape, A extends Float32Array | Int32Array | Uint8Array>(
+    data: A,
+    options: { readonly shape: S },
+  ): Promise<Tensor<DTypeOfArray<A>, S>> {
+    const { shape } = options;
+    const { dtype, values } = checkedValues(data, options);
+    const index = nativeDTypes.indexOf(dtype);
+    const [handle, done] = loadAddon().uploadLarge(this.#open(), values, index, shape);
+    const tensor = new Tensor(this, handle, dtype, Object.freeze([...shape])) as Tensor;
+    try {
+      await this.#awaiting(done);
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
+    return tensor as Tensor<DTypeOfArray<A>, S>;
   }
 
   /**
@@ -349,11 +359,18 @@ export class Device implements Disposable {
   }
 
   /** @internal */
-  async download<D extends DType>(tensor: Tensor<D>): Promise<ArrayOf<D>> {
+  async download<D extends DType>(
+    tensor: Tensor<D>,
+    target: ArrayOf<D> = makeArray(tensor.dtype, tensor.size),
+  ): Promise<ArrayOf<D>> {
     if ((tensor.dtype as NativeDType) === 'opaque') {
       throw new DTypeError('The state that an op saves for its backward op has no values to read.');
     }
-    const target = makeArray(tensor.dtype, tensor.size);
+    if (!holds(target, tensor.dtype) || target.length !== tensor.size) {
+      throw new ArgumentError(
+        `data: ${tensor.toString()} does not fit into a ${target.constructor.name} of ${target.length}.`,
+      );
+    }
     await this.#awaiting(loadAddon().download(this.#open(), tensor.handle, target));
     return target;
   }
@@ -400,6 +417,29 @@ export class Device implements Disposable {
       throw new NativeError(failure.code, `${where}: ${failure.message}`, failure);
     }
   }
+}
+
+/** @throws ArgumentError, ShapeError */
+function checkedValues(
+  data: ArrayOf<DType> | readonly number[],
+  options: { readonly shape: Shape; readonly dtype?: DType },
+): { readonly dtype: DType; readonly values: ArrayOf<DType> } {
+  const { shape } = options;
+  checkShape(shape, 'tensor');
+  const isArray = ArrayBuffer.isView(data);
+  const dtype = options.dtype ?? (isArray ? dtypeOfArray(data) : 'float32');
+  const values = isArray ? data : arrayFrom(dtype, data);
+  if (!holds(values, dtype)) {
+    throw new ArgumentError(
+      `tensor: ${dtype} is held in a ${makeArray(dtype, 0).constructor.name}, got a ${values.constructor.name}.`,
+    );
+  }
+  if (values.length !== elementCount(shape)) {
+    throw new ShapeError(
+      `tensor: ${values.length} values do not fill the shape ${formatShape(shape)} of ${elementCount(shape)}.`,
+    );
+  }
+  return { dtype, values };
 }
 
 function tensorsIn(value: unknown): Set<Tensor> {

@@ -47,10 +47,12 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> implements
 
   /**
    * Copies the elements to the host, row-major, once everything that was asked of the device before is done.
+   * @param target  where to: an array of the tensor's type and size, which must stay as it is until then. Default: a
+   *   new one.
    * @throws NativeError if this tensor, or anything since the last await, could not be computed
    */
-  async data(): Promise<ArrayOf<D>> {
-    return this.device.download(this);
+  async data(target?: ArrayOf<D>): Promise<ArrayOf<D>> {
+    return this.device.download(this, target);
   }
 
   /**

@@ -116,6 +116,7 @@ Instance::Instance(Napi::Env env, Napi::Object exports)
   add("closeDevice", &Instance::CloseDevice);
   add("dispatch", &Instance::Dispatch);
   add("upload", &Instance::Upload);
+  add("uploadLarge", &Instance::UploadLarge);
   add("download", &Instance::Download);
   add("share", &Instance::Share);
   add("release", &Instance::Release);
@@ -287,6 +288,24 @@ Device::Completion Instance::Settling(Completions::Ticket ticket) {
       }
     });
   };
+}
+
+// uploadLarge(device, typed array, dtype, shape) -> [handle, promise]; the array is read until the promise
+// settles
+Napi::Value Instance::UploadLarge(Info info) {
+  Device& device = DeviceOf(info[0]);
+  const auto source = info[1].As<Napi::TypedArray>();
+  auto tensor = std::make_shared<Tensor>(DTypeOf(info[2]), ShapeOf(info[3]));
+  Check(source.ByteLength() == tensor->bytes(), "upload of ", source.ByteLength(), " bytes into ",
+        tensor->bytes());
+  const auto deferred = Napi::Promise::Deferred::New(info.Env());
+  device.Upload(tensor, DataOf(source), Settling(completions_.Expect(deferred, Napi::Persistent(source))));
+  Napi::Array result = Napi::Array::New(info.Env(), 2);
+  const size_t size = tensor->bytes();
+  result.Set(0u,
+             Napi::Number::New(info.Env(), Register(tensor, info[0].As<Napi::Number>().Uint32Value(), size)));
+  result.Set(1u, deferred.Promise());
+  return result;
 }
 
 // download(device, handle, typed array) -> promise; the array is filled when it resolves

@@ -32,6 +32,7 @@ class Instance {
   Napi::Value CloseDevice(Info info);
   Napi::Value Dispatch(Info info);
   Napi::Value Upload(Info info);
+  Napi::Value UploadLarge(Info info);
   Napi::Value Download(Info info);
   Napi::Value Share(Info info);
   Napi::Value Release(Info info);

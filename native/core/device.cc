@@ -116,6 +116,14 @@ void Device::Upload(TensorPtr tensor, std::vector<unsigned char> bytes) {
   });
 }
 
+void Device::Upload(TensorPtr tensor, const void* source, Completion done) {
+  Enqueue([this, tensor = std::move(tensor), source, done = std::move(done)] {
+    tensor->failure = Attempt(
+        "upload", "", [&] { profiler_.Measure("upload", "", [&] { backend_->Upload(*tensor, source); }); });
+    done(tensor->failure);
+  });
+}
+
 void Device::Download(TensorPtr tensor, void* target, Completion done) {
   Enqueue([this, tensor = std::move(tensor), target, done = std::move(done)] {
     std::shared_ptr<const Failure> failure = TakeFailure();

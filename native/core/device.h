@@ -32,6 +32,8 @@ class Device {
 
   void Submit(OpCall call);
   void Upload(TensorPtr tensor, std::vector<unsigned char> bytes);
+  /** `source` must stay valid and unchanged until `done` is called. */
+  void Upload(TensorPtr tensor, const void* source, Completion done);
   /** `target` must stay valid until `done` is called. */
   void Download(TensorPtr tensor, void* target, Completion done);
   void Synchronize(Completion done);

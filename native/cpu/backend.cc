@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "cpu/create.h"
+#include "cpu/parallel.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using dnnl::memory;
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr int64_t kCopyGrain = int64_t{1} << 20;
 
 // Cache lines for small blocks; large ones ask for huge pages, which saves most page faults and TLB misses.
 class HeapSource final : public BlockSource {
@@ -41,6 +43,14 @@ memory::dims Strides(const memory::dims& shape) {
 
 memory::dims DimsOf(const Shape& shape) {
   return shape.empty() ? memory::dims{1} : shape;
+}
+
+// By all threads: a fresh array's pages come into being while it is filled, which is most of the time.
+void Copy(void* target, const void* source, size_t bytes) {
+  ParallelFor(static_cast<int64_t>(bytes), kCopyGrain, [&](int64_t begin, int64_t end) {
+    std::memcpy(static_cast<char*>(target) + begin, static_cast<const char*>(source) + begin,
+                static_cast<size_t>(end - begin));
+  });
 }
 
 const char* IsaName(dnnl::cpu_isa isa) {
@@ -184,11 +194,20 @@ Buffer CpuBackend::Reorder(const Buffer& source, const memory::desc& layout) {
 }
 
 void CpuBackend::Upload(Tensor& tensor, const void* source) {
-  std::memcpy(CreatePlain(tensor).data(), source, tensor.bytes());
+  Copy(CreatePlain(tensor).data(), source, tensor.bytes());
 }
 
 void CpuBackend::Download(const Tensor& tensor, void* target) {
-  std::memcpy(target, Plain(*this, tensor).data(), tensor.bytes());
+  const Buffer& lies = AsIs(tensor);
+  const memory::desc plain = PlainLayout(lies.layout.get_dims(), lies.layout.get_data_type());
+  if (lies.layout == plain) {
+    Copy(target, lies.data(), tensor.bytes());
+    return;
+  }
+  memory from(lies.layout, engine_, lies.data());
+  memory to(plain, engine_, target);
+  dnnl::reorder(from, to).execute(stream_, from, to);
+  stream_.wait();
 }
 
 memory::data_type TypeOf(DType dtype) {
