@@ -84,6 +84,11 @@ export abstract class Layer<Saved extends Disposable = Disposable> implements Di
     return [];
   }
 
+  /** Whether it has parameters that are not frozen. */
+  get learns(): boolean {
+    return this.parameters.some((parameter) => !parameter.frozen);
+  }
+
   /** @throws ShapeError if the layer cannot take the input */
   abstract outputShape(input: Shape): Shape;
 
@@ -95,7 +100,7 @@ export abstract class Layer<Saved extends Disposable = Disposable> implements Di
   abstract forward(x: Activations, mode: Mode): Forward<Saved>;
 
   /**
-   * Adds the parameters' gradients to them.
+   * Adds the parameters' gradients to them; those of frozen ones need not be computed.
    * @returns the input's gradient, owned by the caller; null if it was not wanted
    */
   abstract backward(dy: Activations, saved: Saved, options: BackwardOptions): Activations | null;

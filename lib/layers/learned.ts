@@ -102,9 +102,11 @@ export abstract class LearnedLayer<Options extends LearnedLayerOptions> extends 
   override backward(dy: Activations, saved: State, options: BackwardOptions): Activations | null {
     using masked = this.fusedRelu ? reluBackward(dy, saved.get('y'), { label: this.name }) : dy.share();
     const x = saved.get('x');
-    const { dw, db } = this.weightGradients(x, masked);
-    this.weight.addGradient(dw);
-    if (db) this.bias?.addGradient(db);
+    if (this.learns) {
+      const { dw, db } = this.weightGradients(x, masked);
+      this.weight.addGradient(dw);
+      if (db) this.bias?.addGradient(db);
+    }
     return options.inputGradient ? this.inputGradient(masked, x.shape) : null;
   }
 }

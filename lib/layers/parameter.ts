@@ -32,6 +32,11 @@ export class Parameter implements Disposable {
   readonly weightDecayMultiplier: number;
   #value: Tensor<'float32'> | undefined;
   #gradient: Tensor<'float32'> | undefined;
+  /**
+   * Whether it stays as it is: backward passes then compute no gradient of it, and end above the lowest layer that
+   * learns. Default false.
+   */
+  frozen = false;
 
   constructor(options: ParameterOptions) {
     this.name = options.name;
@@ -98,8 +103,34 @@ export class Parameter implements Disposable {
     this.#value = value;
   }
 
-  /** Adds to the gradient; the parameter owns what it is given. */
+  /**
+   * Puts another value in the place of this one, which the caller gets and owns.
+   * @throws ShapeError if it has another shape
+   */
+  exchange(value: Tensor<'float32'>): Tensor<'float32'> {
+    const before = this.value;
+    this.#value = undefined;
+    try {
+      this.assign(value);
+    } catch (error) {
+      this.#value = before;
+      throw error;
+    }
+    return before;
+  }
+
+  /** Replaces the gradient; the parameter owns what it is given. */
+  setGradient(gradient: Tensor<'float32'>): void {
+    if (gradient !== this.#gradient) this.clearGradient();
+    this.#gradient = gradient;
+  }
+
+  /** Adds to the gradient, unless it is frozen; the parameter owns what it is given. */
   addGradient(gradient: Tensor<'float32'>): void {
+    if (this.frozen) {
+      gradient.dispose();
+      return;
+    }
     const before = this.#gradient;
     if (!before) {
       this.#gradient = gradient;

@@ -126,10 +126,10 @@ export class Sequential extends Layer {
     return convert(owned, 'float32');
   }
 
-  /** Below the first layer with parameters nobody needs a gradient, unless the input's is wanted. */
+  /** Below the lowest layer that learns nobody needs a gradient, unless the input's is wanted. */
   #firstLearned(inputGradient: boolean): number {
     if (inputGradient) return 0;
-    const first = this.#fused.findIndex((layer) => layer.parameters.length > 0);
+    const first = this.#fused.findIndex((layer) => layer.learns);
     return first === -1 ? this.#fused.length : first;
   }
 }

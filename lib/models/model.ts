@@ -2,7 +2,7 @@
 // Invariant: what save() writes, loadModel() turns into a model that predicts the same.
 import { ArgumentError, DeviceError } from '../errors.js';
 import { decodePictures, type PictureInput } from './pictures.js';
-import { inference, type Activations, type Mode, type Sequential } from '../layers/index.js';
+import { inference, type Activations, type Mode, type Parameter, type Sequential } from '../layers/index.js';
 import { softmax, topK } from '../ops/index.js';
 import type { Device } from '../tensor/device.js';
 import type { Precision } from '../tensor/dtype.js';
@@ -118,6 +118,37 @@ export class Model implements Disposable {
       );
     }
     return this.#device;
+  }
+
+  /**
+   * The parameters of layers, by their names or those of the parameters: 'conv1', 'fc8.bias'.
+   * @throws ArgumentError if a name is neither
+   */
+  parametersOf(names: readonly string[]): Parameter[] {
+    const { layers, parameters } = this.network;
+    return names.flatMap((name) => {
+      const layer = layers.find((each) => each.name === name && each.parameters.length > 0);
+      const found = layer?.parameters ?? parameters.filter((parameter) => parameter.name === name);
+      if (found.length > 0) return found;
+      const learning = layers.filter((each) => each.parameters.length > 0).map((each) => each.name);
+      throw new ArgumentError(`There is no layer '${name}' that learns; there are ${learning.join(', ')}.`);
+    });
+  }
+
+  /**
+   * Keeps layers as they are: no gradient, no update, and backward passes end above them where nothing below learns.
+   * @throws ArgumentError if there is no such layer
+   */
+  freeze(layers: readonly string[]): this {
+    for (const parameter of this.parametersOf(layers)) parameter.frozen = true;
+    return this;
+  }
+
+  /** Lets layers learn again. Default: all. */
+  unfreeze(layers?: readonly string[]): this {
+    const parameters = layers ? this.parametersOf(layers) : this.network.parameters;
+    for (const parameter of parameters) parameter.frozen = false;
+    return this;
   }
 
   /**

@@ -2,10 +2,11 @@
 // Invariant: everything stays on the device; a step whose gradients overflow changes no weight, and nobody waits for it.
 import { ArgumentError } from '../errors.js';
 import type { Parameter } from '../layers/index.js';
-import { add, fill, scaleBy, sumSquares, updateLossScale } from '../ops/index.js';
+import { fill, scaleBy, updateLossScale } from '../ops/index.js';
 import type { Device } from '../tensor/device.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { totalSquares, type Scalar } from './clip.js';
 
 export interface LossScalerOptions {
   /** Default 65536. */
@@ -27,8 +28,6 @@ export interface LossScalerState {
   /** Steps that overflowed, of all. */
   readonly skippedSteps: number;
 }
-
-type Scalar = Tensor<'float32', readonly []>;
 
 /**
  * Micikevicius et al. 2018, section 3.2, with the defaults of PyTorch's GradScaler: the loss's gradient is multiplied by
@@ -78,19 +77,7 @@ export class LossScaler implements Disposable {
    * is not finite and the step is to be skipped. It stays the scaler's, and changes with the next update.
    */
   update(parameters: readonly Parameter[]): Scalar {
-    let total: Scalar | undefined;
-    for (const { gradient } of parameters) {
-      if (!gradient) continue;
-      using before: Scalar | undefined = total;
-      const squares = sumSquares(gradient);
-      if (!before) {
-        total = squares;
-        continue;
-      }
-      using more = squares;
-      total = add(before, more);
-    }
-    using squares = total;
+    using squares = totalSquares(parameters);
     if (squares) updateLossScale(this.#state, squares, { ...this.#rates, label: 'loss scale' });
     return this.#state.factor;
   }

@@ -1,6 +1,7 @@
 // The paper's schedule: divide the learning rate when the validation error stops improving, a few times.
 // Invariant: a pure fold over the errors it has been told; knows no optimiser.
 import { ArgumentError } from '../errors.js';
+import { BestSoFar, type BestState } from './best.js';
 
 export interface PlateauOptions {
   /** What the learning rate is multiplied with. Default 0.1. */
@@ -13,13 +14,17 @@ export interface PlateauOptions {
   readonly threshold?: number;
 }
 
+/** What a plateau rule remembers, for a checkpoint. */
+export interface PlateauState extends BestState {
+  readonly drops: number;
+}
+
 export class ReduceOnPlateau {
   readonly factor: number;
   readonly patience: number;
   readonly maxDrops: number;
   readonly threshold: number;
-  #best = Infinity;
-  #epochsSince = 0;
+  readonly #best: BestSoFar;
   #drops = 0;
 
   constructor(options: PlateauOptions = {}) {
@@ -34,10 +39,20 @@ export class ReduceOnPlateau {
     this.patience = patience;
     this.maxDrops = maxDrops;
     this.threshold = threshold;
+    this.#best = new BestSoFar({ threshold });
   }
 
   get drops(): number {
     return this.#drops;
+  }
+
+  get state(): PlateauState {
+    return { ...this.#best.state, drops: this.#drops };
+  }
+
+  set state(state: PlateauState) {
+    this.#best.state = state;
+    this.#drops = state.drops;
   }
 
   /**
@@ -45,14 +60,9 @@ export class ReduceOnPlateau {
    * @returns what to multiply the learning rate with now: 1, or `factor`
    */
   update(error: number): number {
-    if (error < this.#best - this.threshold) {
-      this.#best = error;
-      this.#epochsSince = 0;
-      return 1;
-    }
-    this.#epochsSince++;
-    if (this.#epochsSince < this.patience || this.#drops >= this.maxDrops) return 1;
-    this.#epochsSince = 0;
+    const epochsSince = this.#best.update(error);
+    if (epochsSince < this.patience || this.#drops >= this.maxDrops) return 1;
+    this.#best.restart();
     this.#drops++;
     return this.factor;
   }

@@ -4,6 +4,7 @@ import { ArgumentError } from '../errors.js';
 import { fill, sgdStep } from '../ops/index.js';
 import type { Parameter } from '../layers/index.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { clipValues, normScale, type ClipOptions } from './clip.js';
 import type { LossScaler } from './loss-scaler.js';
 
 export interface SgdOptions {
@@ -17,6 +18,24 @@ export interface SgdOptions {
    * until the learning rate changes. Default 'paper'.
    */
   readonly momentumForm?: 'paper' | 'pytorch';
+  /** Parameters that move at another pace. Default: none. */
+  readonly groups?: readonly SgdGroup[];
+}
+
+export interface SgdStep {
+  readonly lossScaler?: LossScaler | undefined;
+  readonly clip?: ClipOptions | undefined;
+}
+
+/** Parameters with factors of their own on the rate and the decay. */
+export interface SgdGroup {
+  readonly parameters: readonly Parameter[];
+  /** Factor on the learning rate. Default 1. */
+  readonly rateFactor?: number;
+  /** Factor on the weight decay. Default 1. */
+  readonly decayFactor?: number;
+  /** A learning rate in place of the optimiser's and the factor; may be changed between steps. Default: none. */
+  rate?: number | undefined;
 }
 
 export class SGD implements Disposable {
@@ -24,6 +43,7 @@ export class SGD implements Disposable {
   readonly weightDecay: number;
   readonly momentumForm: 'paper' | 'pytorch';
   readonly #parameters: readonly Parameter[];
+  readonly #groups = new Map<Parameter, SgdGroup>();
   readonly #velocities = new Map<Parameter, Tensor<'float32'>>();
   #learningRate: number;
 
@@ -41,6 +61,9 @@ export class SGD implements Disposable {
     this.momentum = momentum;
     this.weightDecay = weightDecay;
     this.momentumForm = momentumForm;
+    for (const group of options.groups ?? []) {
+      for (const parameter of group.parameters) this.#groups.set(parameter, group);
+    }
   }
 
   get learningRate(): number {
@@ -55,9 +78,14 @@ export class SGD implements Disposable {
    * Updates every parameter that has a gradient, and clears the gradient.
    * @param options.lossScaler  what the gradients were scaled with: they are divided by it, or the step is skipped if one
    * has overflowed
+   * @param options.clip  bounds on the gradients
    */
-  step({ lossScaler }: { readonly lossScaler?: LossScaler | undefined } = {}): void {
-    const scale = lossScaler?.update(this.#parameters);
+  step({ lossScaler, clip = {} }: SgdStep = {}): void {
+    if (clip.value !== undefined) clipValues(this.#parameters, clip.value);
+    const unscale = lossScaler?.update(this.#parameters);
+    const { norm } = clip;
+    using limited = norm === undefined ? undefined : normScale(this.#parameters, { norm, unscale });
+    const scale = limited ?? unscale;
     for (const parameter of this.#parameters) {
       const { gradient, value, name: label } = parameter;
       if (!gradient) continue;
@@ -66,16 +94,28 @@ export class SGD implements Disposable {
         velocity = fill(value.device, { shape: parameter.shape, value: 0, label });
         this.#velocities.set(parameter, velocity);
       }
+      const { rateFactor = 1, decayFactor = 1, rate } = this.#groups.get(parameter) ?? {};
       sgdStep(value, velocity, gradient, {
-        learningRate: this.#learningRate * parameter.learningRateMultiplier,
+        learningRate: (rate ?? this.#learningRate * rateFactor) * parameter.learningRateMultiplier,
         momentum: this.momentum,
-        weightDecay: this.weightDecay * parameter.weightDecayMultiplier,
+        weightDecay: this.weightDecay * parameter.weightDecayMultiplier * decayFactor,
         form: this.momentumForm,
         scale,
         label,
       });
       parameter.clearGradient();
     }
+  }
+
+  /** Velocities by parameter, of those that moved; they stay the optimiser's. */
+  get velocities(): ReadonlyMap<Parameter, Tensor<'float32'>> {
+    return this.#velocities;
+  }
+
+  /** Gives a parameter the velocity it had; the optimiser owns it from now on. */
+  setVelocity(parameter: Parameter, velocity: Tensor<'float32'>): void {
+    this.#velocities.get(parameter)?.dispose();
+    this.#velocities.set(parameter, velocity);
   }
 
   /** Releases the velocities. */
