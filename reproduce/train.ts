@@ -2,6 +2,7 @@
 // Invariant: a run that has ended is not trained again; an interrupted one begins anew and gives the same numbers.
 import { cpus } from 'node:os';
 import {
+  multiStepSchedule,
   openDevice,
   Trainer,
   TrainingError,
@@ -87,7 +88,7 @@ async function* epochsOf(
     epochs: ends.at(-1) as number,
     batchSize: 128,
     mirror: false,
-    schedule: { milestones: ends.slice(0, -1) },
+    schedule: multiStepSchedule({ milestones: ends.slice(0, -1) }),
     seed,
     ...(learningRate !== undefined && { learningRate }),
     ...(weightDecay !== undefined && { weightDecay }),

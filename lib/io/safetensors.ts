@@ -1,6 +1,7 @@
 // Reads and writes safetensors files (https://github.com/huggingface/safetensors) as typed arrays; knows no tensors.
 // Invariant: data stays on disk until it is asked for, one tensor at a time; a failed write changes nothing.
 
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { ArgumentError, DisposedError, FileFormatError } from '../errors.js';
@@ -25,6 +26,9 @@ export type { SafetensorsData, SafetensorsDType, SafetensorsInfo };
 
 /** The most that one system call reads. */
 const READ_LIMIT_BYTES = 16 * 2 ** 20;
+/** Bytes that are hashed at a time: a few milliseconds of the event loop. */
+const HASH_BYTES = 4 * 2 ** 20;
+const SHA256_BYTES = 32;
 /** As much of a file as is needed to tell what else it is. */
 const SNIFF_BYTES = 256;
 
@@ -49,6 +53,11 @@ export interface SafetensorsFile extends AsyncDisposable {
    * @throws FileFormatError if there is no such tensor or the file cannot be read, DisposedError after `close()`
    */
   read(name: string): Promise<SafetensorsData>;
+  /**
+   * Compares the file with the checksum of this name, see {@link WriteOptions}.
+   * @throws FileFormatError if it has none, or another one
+   */
+  verify(name: string): Promise<void>;
   /** Waits for reads under way. May be called twice. */
   close(): Promise<void>;
 }
@@ -57,6 +66,8 @@ export interface SafetensorsFile extends AsyncDisposable {
  * Writes a safetensors file, replacing what is at `path` in one step. The same entries and metadata give the same
  * bytes, whatever their order. Data are asked for in the order of the file: widest element first, then by name.
  * @param metadata free text by key; default none
+ * @param options.checksum  name of a last tensor, uint8 [32]: the SHA-256 of all bytes before it. No other uint8 tensor
+ *   may have a name behind it.
  * @throws ArgumentError if the format cannot hold it, or data do not fit their shape; FileWriteError if the system
  *   refuses, e.g. on a full disk; whatever a `data` function throws. The previous file is untouched in every case.
  */
@@ -64,9 +75,41 @@ export async function writeSafetensors(
   path: string,
   entries: Iterable<SafetensorsEntry>,
   metadata: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const { head, ordered, dataBytes } = makeHeader([...entries], metadata);
-  await writeFileAtomically(path, pieces(head, ordered), { byteLength: head.byteLength + dataBytes });
+  { checksum }: WriteOptions = {},
+): Promise<{ readonly bytes: number }> {
+  const all = [...entries, ...(checksum === undefined ? [] : [placeForChecksum(checksum)])];
+  const { head, ordered, dataBytes } = makeHeader(all, metadata);
+  const bytes = head.byteLength + dataBytes;
+  if (checksum !== undefined && ordered.at(-1)?.name !== checksum) {
+    throw new ArgumentError(`safetensors: the checksum ${quote(checksum)} would not be the last tensor`);
+  }
+  const data = checksum === undefined ? pieces(head, ordered) : withChecksum(head, ordered.slice(0, -1));
+  await writeFileAtomically(path, data, { byteLength: bytes });
+  return { bytes };
+}
+
+export interface WriteOptions {
+  /** Name of the tensor that holds the checksum. Default: none is written. */
+  readonly checksum?: string;
+}
+
+function placeForChecksum(name: string): SafetensorsEntry {
+  return { name, dtype: 'uint8', shape: [SHA256_BYTES], data: new Uint8Array() };
+}
+
+async function* withChecksum(
+  head: Uint8Array,
+  entries: readonly SafetensorsEntry[],
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  for await (const piece of pieces(head, entries)) {
+    for (let at = 0; at < piece.byteLength; at += HASH_BYTES) {
+      const part = piece.subarray(at, at + HASH_BYTES);
+      hash.update(part);
+      yield part;
+    }
+  }
+  yield hash.digest();
 }
 
 async function* pieces(head: Uint8Array, entries: readonly SafetensorsEntry[]): AsyncGenerator<Uint8Array> {
@@ -147,6 +190,22 @@ class OpenFile implements SafetensorsFile {
       length: tensor.end - tensor.begin,
     });
     return new DTYPES[tensor.dtype].array(buffer);
+  }
+
+  async verify(name: string): Promise<void> {
+    const expected = this.entries.at(-1);
+    if (expected?.name !== name || expected.dtype !== 'uint8' || lengthOf(expected) !== SHA256_BYTES) {
+      throw new FileFormatError(this.path, `has no checksum ${quote(name)} at its end`);
+    }
+    const found = Buffer.from((await this.read(name)) as Uint8Array);
+    const length = this.#dataStart + (this.#tensors.get(name) as PlacedTensor).begin;
+    const hash = createHash('sha256');
+    for (let position = 0; position < length; position += HASH_BYTES) {
+      const size = Math.min(HASH_BYTES, length - position);
+      hash.update(Buffer.from(await readBytes(this.path, this.#handle, { position, length: size })));
+    }
+    if (hash.digest().equals(found)) return;
+    throw new FileFormatError(this.path, 'damaged: its contents do not match its checksum');
   }
 
   close(): Promise<void> {

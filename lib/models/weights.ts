@@ -8,6 +8,7 @@ import {
   type SafetensorsFile,
 } from '../io/safetensors.js';
 import type { Parameter } from '../layers/index.js';
+import { RandomStream } from '../random.js';
 import type { Device } from '../tensor/device.js';
 import type { Precision } from '../tensor/dtype.js';
 import { formatShape, sameShape } from '../tensor/shape.js';
@@ -38,31 +39,33 @@ export async function saveModel(
   path: string,
   options: { readonly notes?: Readonly<Record<string, unknown>> } = {},
 ): Promise<void> {
-  const entries: SafetensorsEntry[] = model.network.parameters.map(({ name, shape, value }) => ({
-    name,
-    dtype: 'float32',
-    shape,
-    data: () => value.data(),
-  }));
-  const { preprocessing } = model;
-  if (preprocessing) {
-    const { side, mean } = preprocessing.options;
-    entries.push({
-      name: MEAN,
-      dtype: 'float32',
-      shape: mean.length === 3 ? [3] : [side, side, 3],
-      data: mean,
-    });
-  }
-  await writeSafetensors(path, entries, {
-    format: FORMAT,
-    architecture: JSON.stringify(model.architecture),
-    classNames: JSON.stringify(model.classNames),
-    ...(preprocessing && { preprocessing: JSON.stringify(describe(preprocessing)) }),
+  const entries = model.network.parameters.map(({ name, shape, value }): SafetensorsEntry => {
+    return { name, dtype: 'float32', shape, data: () => value.data() };
+  });
+  await writeSafetensors(path, [...entries, ...meanOf(model)], {
+    ...modelMetadata(model),
     ...(options.notes && { notes: JSON.stringify(options.notes) }),
   });
 }
 
+/** @internal The mean that a model's preprocessing subtracts, as a model file holds it. */
+export function meanOf({ preprocessing }: Model): SafetensorsEntry[] {
+  if (!preprocessing) return [];
+  const { side, mean } = preprocessing.options;
+  const shape = mean.length === 3 ? [3] : [side, side, 3];
+  return [{ name: MEAN, dtype: 'float32', shape, data: mean }];
+}
+
+/** @internal What makes a safetensors file with a model's weights a model file. */
+export function modelMetadata(model: Model): Record<string, string> {
+  const { preprocessing } = model;
+  return {
+    format: FORMAT,
+    architecture: JSON.stringify(model.architecture),
+    classNames: JSON.stringify(model.classNames),
+    ...(preprocessing && { preprocessing: JSON.stringify(describe(preprocessing)) }),
+  };
+}
 function describe({ options }: Preprocessing): Record<string, unknown> {
   const { side, crop, std } = options;
   return { side, crop, std, colours: 'RGB', scale: '0..255' };
@@ -79,6 +82,55 @@ export async function loadModel(
   options: { readonly device: Device; readonly precision?: Precision },
 ): Promise<Model> {
   await using file = await openSafetensors(path);
+  const { precision } = options;
+  const model = buildModel(file, { ...(precision !== undefined && { precision }) });
+  await load(model, file, options.device);
+  return model;
+}
+
+export interface LoadPretrainedOptions {
+  readonly device: Device;
+  /** Of the pictures that the model is to learn, in their order. */
+  readonly classNames: readonly string[];
+  /** Of the new head's weights. Default 0. */
+  readonly seed?: number;
+  /** What it shall compute in. Default: what it was trained in. */
+  readonly precision?: Precision;
+}
+
+/**
+ * Loads a model to train it further. For other classes than its own it gets a new head: the last layer that learns,
+ * with fresh weights. The preprocessing stays what the other layers have learned with.
+ * @throws FileFormatError as `loadModel`
+ */
+export async function loadPretrained(path: string, options: LoadPretrainedOptions): Promise<Model> {
+  const { device, classNames, seed = 0, precision } = options;
+  await using file = await openSafetensors(path);
+  const known = metadataOf(file, 'classNames');
+  const same = isStrings(known) && known.join('\n') === classNames.join('\n');
+  const model = buildModel(file, {
+    classes: classNames.length,
+    ...(precision !== undefined && { precision }),
+  });
+  if (same) {
+    await load(model, file, device);
+    return model;
+  }
+  const { parameters, layers } = model.network;
+  const head = layers.findLast((layer) => layer.parameters.length > 0)?.parameters ?? [];
+  await load(model, file, device, { without: head });
+  for (const parameter of head) {
+    parameter.initialize(device, { seed, stream: RandomStream.parameters + parameters.indexOf(parameter) });
+  }
+  model.classNames = classNames;
+  return model;
+}
+
+function buildModel(
+  file: SafetensorsFile,
+  changes: { readonly classes?: number; readonly precision?: Precision },
+): Model {
+  const { path } = file;
   const architecture = architectureOf(file);
   const build = Object.hasOwn(builders, architecture.builder) ? builders[architecture.builder] : undefined;
   if (!build) {
@@ -88,17 +140,13 @@ export async function loadModel(
         'Build it yourself and call loadWeights(model, path).',
     );
   }
-  let model: Model;
   try {
-    const { precision = architecture.options['precision'] } = options;
-    model = build({ ...architecture.options, ...(precision !== undefined && { precision }) } as never);
+    return build({ ...architecture.options, ...changes } as never);
   } catch (cause) {
     throw new FileFormatError(path, `its architecture cannot be built: ${(cause as Error).message}`, {
       cause,
     });
   }
-  await load(model, file, options.device);
-  return model;
 }
 
 function architectureOf(file: SafetensorsFile): Architecture {
@@ -122,27 +170,35 @@ export async function loadWeights(
   await load(model, file, options.device);
 }
 
-async function load(model: Model, file: SafetensorsFile, device: Device): Promise<void> {
+/** @param options.without  parameters that are not read, and the classes with them */
+async function load(
+  model: Model,
+  file: SafetensorsFile,
+  device: Device,
+  { without = [] }: { readonly without?: readonly Parameter[] } = {},
+): Promise<void> {
   checkPrecision(model.precision, device);
   const classNames = metadataOf(file, 'classNames');
+  const parameters = model.network.parameters.filter((parameter) => !without.includes(parameter));
   const shapes = new Map(file.entries.map(({ name, dtype, shape }) => [name, { dtype, shape }]));
-  for (const { name, shape } of model.network.parameters) {
+  for (const { name, shape } of parameters) {
     const found = shapes.get(name);
     if (found?.dtype !== 'float32' || !sameShape(found.shape, shape)) {
       const there = found ? `has ${name} as ${found.dtype} ${formatShape(found.shape)}` : `has no ${name}`;
       throw new FileFormatError(file.path, `${there}; the model needs float32 ${formatShape(shape)}.`);
     }
   }
-  if (!isStrings(classNames) || classNames.length !== model.classes) {
+  const known = without.length > 0 ? model.classNames : classNames;
+  if (!isStrings(known) || known.length !== model.classes) {
     throw new FileFormatError(file.path, `does not name the model's ${model.classes} classes.`);
   }
   const preprocessing = await readPreprocessing(file);
-  const values = await upload(file, model.network.parameters, device);
-  for (const [i, parameter] of model.network.parameters.entries()) {
+  const values = await upload(file, parameters, device);
+  for (const [i, parameter] of parameters.entries()) {
     parameter.assign(values[i] as Tensor<'float32'>);
   }
   model.attach(device);
-  model.classNames = classNames;
+  model.classNames = known;
   model.preprocessing = preprocessing;
 }
 
@@ -156,9 +212,8 @@ async function upload(
   try {
     for (const { name, shape } of parameters) {
       const values = (await file.read(name)) as Float32Array;
-      tensors.push(device.tensor(values, { shape }));
+      tensors.push(await device.upload(values, { shape }));
     }
-    await device.synchronize();
     return tensors;
   } catch (error) {
     for (const tensor of tensors) tensor.dispose();

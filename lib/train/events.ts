@@ -89,7 +89,7 @@ export interface EpochEvent {
   readonly best: boolean;
 }
 
-/** The learning rate was lowered because the validation error stopped improving. */
+/** The learning rate makes a step: the validation error stopped improving, or the schedule says so. */
 export interface LearningRateEvent {
   readonly type: 'learning-rate';
   readonly epoch: number;
@@ -106,6 +106,30 @@ export interface SavedEvent {
   readonly kind: 'best' | 'last';
 }
 
+/** A checkpoint was written: the training can go on from here. */
+export interface CheckpointEvent {
+  readonly type: 'checkpoint';
+  /** The epoch that was under way, or that ended. */
+  readonly epoch: number;
+  readonly step: number;
+  readonly path: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** From the beginning of the writing to its end; steps went on meanwhile. */
+  readonly durationMs: number;
+}
+
+/** Training goes on where an earlier one ended. */
+export interface ResumedEvent {
+  readonly type: 'resumed';
+  /** The epoch that goes on, or begins. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps that were done. */
+  readonly step: number;
+  readonly path: string;
+}
+
 /** Something the user should know that does not stop training, e.g. pictures that could not be decoded. */
 export interface WarningEvent {
   readonly type: 'warning';
@@ -118,8 +142,8 @@ export interface DoneEvent {
   readonly epochs: number;
   readonly steps: number;
   readonly durationMs: number;
-  /** Why it ended: all epochs were trained, or the caller's AbortSignal. */
-  readonly reason: 'completed' | 'aborted';
+  /** Why it ended: all epochs were trained, nothing improved any more, or the caller's AbortSignal. */
+  readonly reason: 'completed' | 'stopped-early' | 'aborted';
   readonly best?: { readonly epoch: number; readonly validation: Metrics };
 }
 
@@ -131,5 +155,7 @@ export type TrainingEvent =
   | EpochEvent
   | LearningRateEvent
   | SavedEvent
+  | CheckpointEvent
+  | ResumedEvent
   | WarningEvent
   | DoneEvent;

@@ -26,6 +26,14 @@ export interface DeadStartOptions {
   readonly giveUpAfterSteps: number;
 }
 
+/** What the guard remembers, for a checkpoint. */
+export interface GuardState {
+  readonly recent: readonly number[];
+  readonly deadLooks: number;
+  readonly started: boolean;
+  readonly warned: boolean;
+}
+
 /** Steps over which losses are averaged, and between looks at the gradient. */
 const WINDOW = 50;
 /** Looks in a row at which the first layer's gradient was zero. */
@@ -38,16 +46,32 @@ const DEAD_LOOKS = 3;
 export class DeadStartGuard {
   readonly #options: DeadStartOptions;
   readonly #first: Parameter | undefined;
-  readonly #recent: number[] = [];
-  #gradient: Tensor<'float32'> | undefined;
+  #recent: number[] = [];
+  #look: { readonly step: number; readonly squares: Tensor<'float32'> } | undefined;
   #deadLooks = 0;
   #started = false;
   #warned = false;
 
   /** @param parameters  the network's, in order */
   constructor(parameters: readonly Parameter[], options: DeadStartOptions) {
-    this.#first = parameters[0];
+    this.#first = parameters.find(({ frozen }) => !frozen);
     this.#options = options;
+  }
+
+  get state(): GuardState {
+    return {
+      recent: [...this.#recent],
+      deadLooks: this.#deadLooks,
+      started: this.#started,
+      warned: this.#warned,
+    };
+  }
+
+  set state({ recent, deadLooks, started, warned }: GuardState) {
+    this.#recent = [...recent];
+    this.#deadLooks = deadLooks;
+    this.#started = started;
+    this.#warned = warned;
   }
 
   /** Before an update: takes a look at the first layer's gradient every so often. */
@@ -55,8 +79,8 @@ export class DeadStartGuard {
     if (this.#started || step % WINDOW !== 1) return;
     const gradient = this.#first?.gradient;
     if (!gradient) return;
-    this.#gradient?.dispose();
-    this.#gradient = sumSquares(gradient);
+    this.dispose();
+    this.#look = { step, squares: sumSquares(gradient) };
   }
 
   /**
@@ -80,10 +104,11 @@ export class DeadStartGuard {
   }
 
   async #checkGradient(step: number): Promise<void> {
-    if (!this.#gradient) return;
-    using gradient = this.#gradient;
-    this.#gradient = undefined;
-    this.#deadLooks = (await gradient.item()) === 0 ? this.#deadLooks + 1 : 0;
+    // Steps are submitted ahead: the look may be at the next one.
+    if (this.#look?.step !== step) return;
+    using squares = this.#look.squares;
+    this.#look = undefined;
+    this.#deadLooks = (await squares.item()) === 0 ? this.#deadLooks + 1 : 0;
     if (this.#deadLooks < DEAD_LOOKS) return;
     throw new TrainingError(
       'ERR_DEAD_START',
@@ -106,8 +131,8 @@ export class DeadStartGuard {
   }
 
   dispose(): void {
-    this.#gradient?.dispose();
-    this.#gradient = undefined;
+    this.#look?.squares.dispose();
+    this.#look = undefined;
   }
 }
 

@@ -14,5 +14,7 @@ export { extractFeatures, type ExtractedFeatures, type ExtractFeaturesOptions } 
 export type { Mistake } from './mistakes.js';
 export type { EvaluatedBatch } from './predictions.js';
 export { createProgress, type Progress, type ProgressOptions } from './progress.js';
-export { findWeights, weightsIn } from './run-folder.js';
-export { Trainer, type FitOptions, type TrainerOptions, type TrainingData } from './trainer.js';
+export type { Checkpoint, CheckpointContents, TrainingState } from './checkpoint.js';
+export type { CheckpointOptions, ParameterGroup, TrainerOptions } from './options.js';
+export { checkpointsIn, findCheckpoint, findWeights, weightsIn } from './run-folder.js';
+export { Trainer, type FitOptions, type ResumeOptions, type TrainingData } from './trainer.js';

@@ -8,11 +8,33 @@ export function metricsOf({ images, loss, top1, top5 }: Metrics): Metrics {
   return { images, loss, top1, top5 };
 }
 
+/** Sums over the pictures so far. */
+export interface MeterState {
+  readonly images: number;
+  readonly loss: number;
+  readonly top1: number;
+  readonly top5: number;
+}
+
 export class MetricsMeter {
   #images = 0;
   #loss = 0;
   #top1 = 0;
   #top5 = 0;
+
+  /** @param state  goes on from these sums; default: from nothing */
+  constructor(state?: MeterState) {
+    if (!state) return;
+    this.#images = state.images;
+    this.#loss = state.loss;
+    this.#top1 = state.top1;
+    this.#top5 = state.top5;
+  }
+
+  /** For a checkpoint. */
+  get state(): MeterState {
+    return { images: this.#images, loss: this.#loss, top1: this.#top1, top5: this.#top5 };
+  }
 
   add({ images, loss, top1, top5 }: Omit<BatchResult, 'ranks'>): void {
     this.#images += images;

@@ -8,6 +8,7 @@ import type {
   LearningRateEvent,
   Metrics,
   PreparingEvent,
+  ResumedEvent,
   SavedEvent,
   StepEvent,
   TrainingEvent,
@@ -120,6 +121,10 @@ class Display implements Progress {
         return this.#print(epochLine(event, this.#style));
       case 'learning-rate':
         return this.#print(learningRateLine(event, this.#style));
+      case 'resumed':
+        return this.#print(resumedLine(event, this.#style));
+      case 'checkpoint':
+        return;
       case 'saved':
         this.#saved.set(event.kind, event);
         return;
@@ -288,6 +293,11 @@ function describeMetrics({ loss, top1, top5 }: Metrics): string {
 function learningRateLine(event: LearningRateEvent, style: Style): string {
   const change = `${formatLearningRate(event.from)} ${style.arrow} ${formatLearningRate(event.to)}`;
   return `${style.bold('learning rate')} ${change} after epoch ${event.epoch}: ${printable(event.reason)}`;
+}
+
+function resumedLine(event: ResumedEvent, style: Style): string {
+  const where = `epoch ${event.epoch}/${event.epochs}, after step ${formatCount(event.step)}`;
+  return `${style.bold('resumed:')} ${where}, from ${printable(event.path)}`;
 }
 
 function savedLine({ kind, epoch, path }: SavedEvent): string {

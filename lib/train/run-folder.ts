@@ -1,12 +1,16 @@
-// The folder of a training: RUN/last.safetensors and RUN/best.safetensors.
-// Invariant: each file is whole at any moment; a new one replaces the old in one step.
-import { access, copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
+// The folder of a training: RUN/checkpoints/step-*.safetensors, and RUN/best.safetensors and RUN/last.safetensors.
+// Invariant: each file is whole at any moment; best and last are second names of checkpoints, not copies.
+import { access, copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { FileFormatError, FileWriteError } from '../errors.js';
-import { saveModel, type Model } from '../models/index.js';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 
 export const LAST = 'last.safetensors';
 export const BEST = 'best.safetensors';
+const CHECKPOINTS = 'checkpoints';
+const CHECKPOINT = /^step-(\d+)\.safetensors$/;
+/** What a killed process leaves of a file that it was writing. */
+const UNFINISHED = /^\.step-\d+\.safetensors\.[\da-f-]+\.tmp$/;
 
 /** The weights files that a folder has, the best first; none if there is no such folder. */
 export async function weightsIn(folder: string): Promise<string[]> {
@@ -27,16 +31,7 @@ export async function weightsIn(folder: string): Promise<string[]> {
  * @throws FileFormatError if there is nothing at `run`, or a folder without weights
  */
 export async function findWeights(run: string): Promise<string> {
-  const found = await stat(run).catch((cause: unknown) => {
-    throw new FileFormatError(
-      run,
-      'there is no such folder or file; give the folder of a training, or its weights',
-      {
-        cause,
-      },
-    );
-  });
-  if (!found.isDirectory()) return run;
+  if (!(await statRun(run)).isDirectory()) return run;
   const [weights] = await weightsIn(run);
   if (weights === undefined) {
     throw new FileFormatError(
@@ -47,38 +42,119 @@ export async function findWeights(run: string): Promise<string> {
   return weights;
 }
 
+async function statRun(run: string): ReturnType<typeof stat> {
+  try {
+    return await stat(run);
+  } catch (cause) {
+    throw new FileFormatError(
+      run,
+      'there is no such folder or file; give the folder of a training, or its weights',
+      { cause },
+    );
+  }
+}
+
+/** The checkpoints of a run folder, the newest first; none if there is no such folder. */
+export async function checkpointsIn(
+  run: string,
+): Promise<{ readonly path: string; readonly step: number }[]> {
+  const folder = path.join(run, CHECKPOINTS);
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .flatMap((name) => {
+      const step = CHECKPOINT.exec(name)?.[1];
+      return step === undefined ? [] : [{ path: path.join(folder, name), step: Number(step) }];
+    })
+    .sort((a, b) => b.step - a.step);
+}
+
+/**
+ * The checkpoint to go on from: the newest of a run folder that is whole; a file is itself.
+ * @throws FileFormatError if there is none; it says what is wrong with those that there are
+ */
+export async function findCheckpoint(run: string): Promise<Checkpoint> {
+  if (!(await statRun(run)).isDirectory()) {
+    const folder = path.dirname(path.resolve(run));
+    const parent = path.basename(folder) === CHECKPOINTS ? path.dirname(folder) : folder;
+    return { ...(await readCheckpoint(run)), path: run, run: parent, skipped: [] };
+  }
+  const skipped: FileFormatError[] = [];
+  for (const candidate of await checkpointsIn(run)) {
+    try {
+      return { ...(await readCheckpoint(candidate.path)), path: candidate.path, run, skipped };
+    } catch (error) {
+      if (!(error instanceof FileFormatError)) throw error;
+      skipped.push(error);
+    }
+  }
+  const reasons = skipped.map(({ message }) => `\n  ${message}`).join('');
+  throw new FileFormatError(
+    run,
+    `there is no checkpoint to go on from in ${path.join(run, CHECKPOINTS)}${reasons === '' ? '' : `:${reasons}`}`,
+  );
+}
+
 export class RunFolder {
   readonly folder: string;
+  readonly #keep: number;
+  /** Checkpoints of this training, the oldest first. */
+  #own: readonly string[] = [];
 
-  constructor(folder: string) {
+  /** @param options.keep  checkpoints that stay, 1 or more */
+  constructor(folder: string, { keep }: { readonly keep: number }) {
     this.folder = folder;
+    this.#keep = keep;
   }
 
   /**
-   * Makes the folder.
+   * Makes the folder, and removes what a killed process left half-written.
+   * @param options.resumedAt  checkpoints up to this step are this training's own
    * @throws FileWriteError
    */
-  async create(): Promise<void> {
+  async create({ resumedAt }: { readonly resumedAt: number | undefined }): Promise<void> {
+    const folder = path.join(this.folder, CHECKPOINTS);
     try {
-      await mkdir(this.folder, { recursive: true });
+      await mkdir(folder, { recursive: true });
+      for (const name of await readdir(folder)) {
+        if (UNFINISHED.test(name)) await rm(path.join(folder, name), { force: true });
+      }
     } catch (cause) {
       throw new FileWriteError(this.folder, `the folder cannot be made: ${(cause as Error).message}`, {
         cause,
       });
     }
+    const found = await checkpointsIn(this.folder);
+    this.#own = found
+      .filter(({ step }) => resumedAt !== undefined && step <= resumedAt)
+      .map((checkpoint) => checkpoint.path)
+      .reverse();
   }
 
-  /** Writes the last weights, and makes them the best if they are. @returns the paths that were written */
-  async save(
-    model: Model,
-    options: { readonly best: boolean; readonly notes: Readonly<Record<string, unknown>> },
-  ): Promise<{ readonly last: string; readonly best: string | undefined }> {
-    const last = path.join(this.folder, LAST);
-    await saveModel(model, last, { notes: options.notes });
-    if (!options.best) return { last, best: undefined };
-    const best = path.join(this.folder, BEST);
-    await replaceWithCopy(last, best);
-    return { last, best };
+  /** Where the checkpoint after a step goes; names sort by age. */
+  checkpointPath(step: number): string {
+    return path.join(this.folder, CHECKPOINTS, `step-${String(step).padStart(8, '0')}.safetensors`);
+  }
+
+  /** A checkpoint was written: older ones than are to stay go, and those of an earlier training in this folder. */
+  async wrote(checkpoint: string): Promise<void> {
+    this.#own = [...this.#own.filter((each) => each !== checkpoint), checkpoint].slice(-this.#keep);
+    for (const { path: found } of await checkpointsIn(this.folder)) {
+      // One that cannot be removed costs room, and nothing else.
+      if (!this.#own.includes(found)) await rm(found, { force: true }).catch(() => undefined);
+    }
+  }
+
+  /** Gives a checkpoint of this folder the names it ought to have. */
+  async restoreNames(checkpoint: string, kinds: readonly ('best' | 'last')[]): Promise<void> {
+    if (!this.#own.includes(checkpoint)) return;
+    for (const kind of kinds) await this.name(checkpoint, kind);
+  }
+
+  /** Makes a checkpoint the run's best or last one too. @returns that path */
+  async name(checkpoint: string, kind: 'best' | 'last'): Promise<string> {
+    const target = path.join(this.folder, kind === 'best' ? BEST : LAST);
+    await replaceWithCopy(checkpoint, target);
+    return target;
   }
 }
 

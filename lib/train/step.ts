@@ -1,10 +1,10 @@
 // One training step, submitted whole: forward, loss, backward, update. Nothing here waits.
-// Invariant: when submit returns, every tensor it made is disposed but the two that read() reads.
+// Invariant: when submit returns, every tensor it made is disposed but the two a pass that read() reads.
 import type { ImageBatch } from '../data/index.js';
 import type { Loss, Mode } from '../layers/index.js';
 import type { Model, Preprocessing } from '../models/index.js';
-import { labelRank } from '../ops/index.js';
-import type { LossScaler, SGD } from '../optim/index.js';
+import { affine, labelRank } from '../ops/index.js';
+import type { ClipOptions, LossScaler, SGD } from '../optim/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Loss and hits of one batch. */
@@ -20,7 +20,13 @@ export interface BatchResult {
 }
 
 /** Results that are still being computed. */
-export class PendingBatch implements Disposable {
+export interface PendingResult extends Disposable {
+  /** Waits for the device. @throws NativeError */
+  read(): Promise<BatchResult>;
+}
+
+/** Results of one pass through the network. */
+export class PendingBatch implements PendingResult {
   readonly images: number;
   readonly #loss: Tensor<'float32'>;
   readonly #ranks: Tensor<'int32'>;
@@ -51,6 +57,33 @@ export function ranksBelow(k: number, ranks: Int32Array): number {
   return ranks.reduce((count, rank) => count + (rank < k ? 1 : 0), 0);
 }
 
+/** Results of a batch that went through the network in parts. */
+class PendingParts implements PendingResult {
+  readonly #parts: readonly PendingBatch[];
+
+  constructor(parts: readonly PendingBatch[]) {
+    this.#parts = parts;
+  }
+
+  async read(): Promise<BatchResult> {
+    const results = await Promise.all(this.#parts.map((part) => part.read()));
+    const sum = (of: (result: BatchResult) => number) =>
+      results.reduce((total, result) => total + of(result), 0);
+    const images = sum((result) => result.images);
+    return {
+      images,
+      loss: sum((result) => (result.loss * result.images) / images),
+      top1: sum(({ top1 }) => top1),
+      top5: sum(({ top5 }) => top5),
+      ranks: Int32Array.from(results.flatMap(({ ranks }) => [...ranks])),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const part of this.#parts) part[Symbol.dispose]();
+  }
+}
+
 /** What a step works on. */
 export interface StepParts {
   readonly model: Model;
@@ -58,18 +91,40 @@ export interface StepParts {
   readonly loss: Loss;
 }
 
-/** Submits a training step; `beforeUpdate` sees the gradients, times the loss scale if there is one. */
+export interface TrainingStepParts extends StepParts {
+  readonly optimizer: SGD;
+  /** For float16: keeps small gradients from vanishing. */
+  readonly lossScaler?: LossScaler | undefined;
+  readonly clip?: ClipOptions | undefined;
+  /** Parts that the batch goes through the network in. Default 1. */
+  readonly accumulate?: number;
+  /** Sees the gradients, times the loss scale if there is one. */
+  readonly beforeUpdate?: () => void;
+}
+
+/** Submits a training step: the gradient of the batch's mean loss, and the update. */
 export function submitTrainingStep(
-  parts: StepParts & {
-    readonly optimizer: SGD;
-    /** For float16: keeps small gradients from vanishing. */
-    readonly lossScaler?: LossScaler | undefined;
-    readonly beforeUpdate?: () => void;
-  },
+  parts: TrainingStepParts,
   batch: ImageBatch,
-  mode: Omit<Mode, 'training' | 'gradient'>,
+  { seed, step }: Pick<Mode, 'seed' | 'step'>,
+): PendingResult {
+  const { optimizer, accumulate = 1 } = parts;
+  const passes = partsOf(batch, accumulate).map((part, i) =>
+    // Random numbers of their own for each pass; those of a whole batch are the step's.
+    submitPass(parts, part, { share: part.size / batch.size, seed, step: (step - 1) * accumulate + i + 1 }),
+  );
+  parts.beforeUpdate?.();
+  optimizer.step({ lossScaler: parts.lossScaler, clip: parts.clip });
+  const [only, ...more] = passes;
+  return more.length === 0 ? (only as PendingBatch) : new PendingParts(passes);
+}
+
+/** Submits forward and backward of a part of a batch; `share` is its weight in the mean. */
+function submitPass(
+  { model, preprocessing, loss, lossScaler }: TrainingStepParts,
+  batch: ImageBatch,
+  { share, ...mode }: Pick<Mode, 'seed' | 'step'> & { readonly share: number },
 ): PendingBatch {
-  const { model, preprocessing, loss, optimizer, lossScaler } = parts;
   const { network, device } = model;
   using labels = device.tensor(batch.labels, { shape: [batch.size] });
   using x = preprocessing.apply(device, batch);
@@ -78,10 +133,36 @@ export function submitTrainingStep(
   using saved = forward.saved as Disposable;
   const { loss: value, saved: lossState } = loss.forward(logits, labels);
   using state = lossState;
-  using plain = loss.backward(state);
-  using gradient = lossScaler ? lossScaler.scale(plain) : plain.share();
+  using whole = loss.backward(state);
+  using weighted = share === 1 ? whole.share() : affine(whole, { scale: share });
+  using gradient = lossScaler ? lossScaler.scale(weighted) : weighted.share();
   network.backward(gradient, saved, { inputGradient: false });
-  parts.beforeUpdate?.();
-  optimizer.step({ lossScaler });
   return new PendingBatch(value, labelRank(logits, labels));
+}
+
+/** A batch in parts that share its memory, as even as can be. */
+function partsOf(batch: ImageBatch, count: number): ImageBatch[] {
+  if (count === 1) return [batch];
+  const { size, side, views, frames } = batch;
+  const record = batch.records.length / size;
+  const begin = (n: number): number =>
+    n === size ? batch.images.length : frames ? frames[n * 3]! : n * side * side * 3;
+  return Array.from({ length: count }, (_, i) => {
+    const [from, to] = [Math.floor((i * size) / count), Math.floor(((i + 1) * size) / count)];
+    return {
+      size: to - from,
+      side,
+      views,
+      images: batch.images.subarray(begin(from), begin(to)),
+      ...(frames && { frames: movedBack(frames.subarray(from * 3, to * 3), begin(from)) }),
+      labels: batch.labels.subarray(from, to),
+      records: batch.records.subarray(from * record, to * record),
+      indices: batch.indices.subarray(from, to),
+    };
+  }).filter((part) => part.size > 0);
+}
+
+/** Frames of pictures that begin earlier in memory. */
+function movedBack(frames: Int32Array, by: number): Int32Array {
+  return frames.map((value, i) => (i % 3 === 0 ? value - by : value));
 }
