@@ -24,6 +24,8 @@ export interface Positional<T> {
   readonly help: string;
   /** Whether it takes all arguments that the others leave, at least one. One of a command may. */
   readonly many: boolean;
+  /** Whether it may be missing. */
+  readonly optional: boolean;
   /** Never set; carries the type. */
   readonly type?: T;
 }
@@ -58,11 +60,16 @@ export function flag(help: string): Option<boolean> {
 }
 
 export function positional(name: string, help: string): Positional<string> {
-  return { name, help, many: false };
+  return { name, help, many: false, optional: false };
+}
+
+/** One that may be missing; only the last one may. */
+export function optionalPositional(name: string, help: string): Positional<string | undefined> {
+  return { name, help, many: false, optional: true };
 }
 
 export function remaining(name: string, help: string): Positional<readonly string[]> {
-  return { name, help, many: true };
+  return { name, help, many: true, optional: false };
 }
 
 /** `batchSize` -> `batch-size`. */
@@ -82,10 +89,39 @@ export function parse<P extends Positionals, O extends Options>(
   argv: readonly string[],
   declared: { readonly positionals: P; readonly options: O },
 ): Values<P, O> | 'help' {
-  const named = new Map(
-    Object.entries(declared.options).map(([key, option]) => [optionName(key, option), { key, option }]),
+  const named = byName(declared.options);
+  const tokens = tokensOf(argv, named);
+  if (tokens.some((token) => token.kind === 'option' && token.name === HELP)) return 'help';
+  const values: Record<string, unknown> = {};
+  for (const { key, option } of named.values()) values[key] = option.absent;
+  const found: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'positional') found.push(token.value);
+    if (token.kind !== 'option') continue;
+    const known = named.get(token.name);
+    if (!known) throw unknownOption(token.rawName, [...named.keys(), HELP]);
+    values[known.key] = readOption(known.option, token);
+  }
+  return { ...values, ...readPositionals(found, declared.positionals) } as Values<P, O>;
+}
+
+/** Keys of the options that a command line has, whatever their values. */
+export function givenOptions(argv: readonly string[], options: Options): ReadonlySet<string> {
+  const named = byName(options);
+  const keys = tokensOf(argv, named).map((token) =>
+    token.kind === 'option' ? named.get(token.name)?.key : undefined,
   );
-  const { tokens } = parseArgs({
+  return new Set(keys.filter((key) => key !== undefined));
+}
+
+type Named = ReadonlyMap<string, { readonly key: string; readonly option: Option<unknown> }>;
+
+function byName(options: Options): Named {
+  return new Map(Object.entries(options).map(([key, option]) => [optionName(key, option), { key, option }]));
+}
+
+function tokensOf(argv: readonly string[], named: Named) {
+  return parseArgs({
     args: [...argv],
     // Not strict: its messages do not say what to type instead.
     strict: false,
@@ -100,19 +136,7 @@ export function parse<P extends Positionals, O extends Options>(
       ),
       [HELP]: { type: 'boolean', short: 'h' },
     },
-  });
-  if (tokens.some((token) => token.kind === 'option' && token.name === HELP)) return 'help';
-  const values: Record<string, unknown> = {};
-  for (const { key, option } of named.values()) values[key] = option.absent;
-  const found: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === 'positional') found.push(token.value);
-    if (token.kind !== 'option') continue;
-    const known = named.get(token.name);
-    if (!known) throw unknownOption(token.rawName, [...named.keys(), HELP]);
-    values[known.key] = readOption(known.option, token);
-  }
-  return { ...values, ...readPositionals(found, declared.positionals) } as Values<P, O>;
+  }).tokens;
 }
 
 interface OptionToken {
@@ -141,7 +165,7 @@ function readOption(option: Option<unknown>, { rawName, value, inlineValue }: Op
 function readPositionals(found: readonly string[], declared: Positionals): Record<string, unknown> {
   const entries = Object.entries(declared);
   const missing = entries[found.length];
-  if (missing) {
+  if (missing && !missing[1].optional) {
     const [, { name, help }] = missing;
     throw new UsageError(`${name} is missing: ${help}`);
   }

@@ -1,7 +1,7 @@
 // A command: its declaration and what it does.
 // Invariant: arguments are checked before anything is done.
 
-import { parse, type Options, type Positionals, type Values } from './args.js';
+import { givenOptions, parse, type Options, type Positionals, type Values } from './args.js';
 import { commandHelp } from './help.js';
 import { print } from './output.js';
 
@@ -16,7 +16,8 @@ export interface CommandSpec<P extends Positionals, O extends Options> {
   readonly options: O;
   readonly details?: readonly string[];
   readonly examples: readonly string[];
-  run(values: Values<P, O>): Promise<ExitCode>;
+  /** @param given  keys of the options that were typed, as opposed to their defaults */
+  run(values: Values<P, O>, given: ReadonlySet<string>): Promise<ExitCode>;
 }
 
 export interface Command {
@@ -33,7 +34,7 @@ export function command<P extends Positionals, O extends Options>(spec: CommandS
     summary,
     async execute(argv) {
       const values = parse(argv, spec);
-      if (values !== 'help') return spec.run(values);
+      if (values !== 'help') return spec.run(values, givenOptions(argv, spec.options));
       print(commandHelp({ ...spec, details: spec.details ?? [] }));
       return 0;
     },

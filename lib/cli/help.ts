@@ -23,7 +23,9 @@ export interface HelpParts {
 
 export function commandHelp({ name, summary, positionals, options, details, examples }: HelpParts): string {
   const places = Object.values(positionals);
-  const usage = places.map((place) => (place.many ? `${place.name}...` : place.name));
+  const usage = places.map((place) =>
+    place.many ? `${place.name}...` : place.optional ? `[${place.name}]` : place.name,
+  );
   const optionRows = Object.entries(options).map(([key, option]) => {
     const value = option.value === undefined ? '' : ` ${option.value}`;
     return [`--${optionName(key, option)}${value}`, option.help] as const;

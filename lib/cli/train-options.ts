@@ -2,15 +2,19 @@
 // Invariant: a default that is not written here is the library's or the preset's own.
 
 import { presets, type PresetName } from '../index.js';
-import { flag, option, positional, type Values } from './args.js';
+import { flag, option, optionalPositional, type Values } from './args.js';
 import { cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
 import { holdOutOption } from './pictures.js';
-import { integer, number, oneOf, text } from './values.js';
+import { schedule } from './schedule-option.js';
+import { integer, list, number, oneOf, text } from './values.js';
+
+const positive = number('a number above 0', (value) => value > 0);
+const fraction = number('a number of at least 0 and below 1', (value) => value >= 0 && value < 1);
 
 const presetNames = Object.keys(presets) as PresetName[];
 
 export const positionals = {
-  dir: positional(
+  dir: optionalPositional(
     'DIR',
     'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val; or a store made by prepare',
   ),
@@ -23,8 +27,25 @@ export const options = {
     help: 'validation pictures, DIR/<class>/<picture> or a store, instead of DIR/val',
   }),
   holdOut: holdOutOption,
-  out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for the weights' }),
-  overwrite: flag('replace the weights that the folder already has'),
+  out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for weights and checkpoints' }),
+  overwrite: flag('replace what the folder already has of an earlier training'),
+  resume: option({
+    value: 'RUN',
+    parse: text,
+    help: 'go on with an interrupted training, at the step; it needs no other argument',
+  }),
+  checkpointEvery: option({
+    value: 'N',
+    parse: integer({ from: 0 }),
+    absent: 1000,
+    help: 'steps between checkpoints within an epoch; 0: only at its end',
+  }),
+  keepCheckpoints: option({
+    value: 'N',
+    parse: integer({ from: 1 }),
+    absent: 2,
+    help: "the last checkpoints that stay, besides the best epoch's",
+  }),
   epochs: option({
     value: 'N',
     parse: integer({ from: 1 }),
@@ -32,6 +53,27 @@ export const options = {
     help: 'passes over the training pictures',
   }),
   batchSize: option({ value: 'N', parse: integer({ from: 1 }), absent: 128, help: 'pictures a step' }),
+  accumulate: option({
+    value: 'N',
+    parse: integer({ from: 1 }),
+    absent: 1,
+    help: 'parts that a batch goes through the network in: the same gradient with less memory',
+  }),
+  from: option({
+    value: 'RUN',
+    parse: text,
+    help: "fine-tune: begin with a training's weights, or a weights file's; other classes get a new last layer",
+  }),
+  trunkRate: option({
+    value: 'X',
+    parse: number('a number of 0 or more', (value) => value >= 0),
+    help: 'with --from: factor on the learning rate of all layers but the last (default 0.1)',
+  }),
+  freeze: option({
+    value: 'LAYERS',
+    parse: list(text),
+    help: 'layers that stay as they are: conv1,conv2',
+  }),
   preset: option({
     value: 'NAME',
     parse: oneOf(presetNames),
@@ -57,18 +99,41 @@ export const options = {
   learningRate: option({
     name: 'lr',
     value: 'X',
-    parse: number('a number above 0', (value) => value > 0),
-    help: "learning rate at the start (default: the preset's); divided by 10 when the validation error stops falling",
+    parse: positive,
+    help: "learning rate at the start (default: the preset's)",
+  }),
+  schedule,
+  warmUp: option({
+    value: 'EPOCHS',
+    parse: positive,
+    help: 'the learning rate rises evenly from a tenth at the start',
   }),
   momentum: option({
     value: 'X',
-    parse: number('a number of at least 0 and below 1', (value) => value >= 0 && value < 1),
+    parse: fraction,
     help: "momentum (default: the preset's)",
   }),
   weightDecay: option({
     value: 'X',
     parse: number('a number of 0 or more', (value) => value >= 0),
     help: "weight decay (default: the preset's)",
+  }),
+  clipNorm: option({ value: 'X', parse: positive, help: 'largest norm of all gradients together' }),
+  clipValue: option({ value: 'X', parse: positive, help: "largest absolute value of a gradient's element" }),
+  labelSmoothing: option({
+    value: 'X',
+    parse: fraction,
+    help: 'share of the target that goes to all classes in equal parts',
+  }),
+  averaging: option({
+    value: 'DECAY',
+    parse: fraction,
+    help: 'validate and save a moving average of the weights, e.g. 0.999',
+  }),
+  earlyStopping: option({
+    value: 'EPOCHS',
+    parse: integer({ from: 1 }),
+    help: 'end when the validation error has not improved for so long',
   }),
   noMirror: flag('do not mirror half of the pictures: for text, digits, traffic signs'),
   pcaColour: flag("noise along the principal components of the pictures' colours, as in the paper"),

@@ -3,6 +3,7 @@
 
 import {
   createProgress,
+  type CheckpointEvent,
   type DoneEvent,
   type Progress,
   type SavedEvent,
@@ -15,6 +16,7 @@ export class TrainingReport implements Disposable {
   readonly #quiet: boolean;
   readonly #progress: Progress | undefined;
   readonly #saved = new Map<SavedEvent['kind'], SavedEvent>();
+  #checkpoint: CheckpointEvent | undefined;
 
   constructor({ json, quiet }: { readonly json: boolean; readonly quiet: boolean }) {
     this.#json = json;
@@ -33,22 +35,30 @@ export class TrainingReport implements Disposable {
     if (this.#json) printJson(event);
     // Where the weights are is part of the result, not of the progress.
     if (event.type === 'saved') this.#saved.set(event.kind, event);
+    else if (event.type === 'checkpoint') this.#checkpoint = event;
     else if (this.#progress) this.#progress.handle(event);
     else if (event.type === 'warning' && !this.#json) note(`warning: ${event.message}`);
   }
 
-  /** How it ended, where the weights are, and what to type next. */
-  finish({ reason }: DoneEvent, out: { readonly folder: string; readonly hadWeights: boolean }): void {
+  /**
+   * How it ended, where the weights are, and what to type next.
+   * @param out.earlier  what the folder held before: a training that this one replaces, or goes on with
+   */
+  finish(
+    { reason }: DoneEvent,
+    out: { readonly folder: string; readonly earlier: 'replaced' | 'resumed' | undefined },
+  ): void {
     this[Symbol.dispose]();
     const say = this.#json ? (this.#quiet ? () => {} : note) : print;
-    if (this.#saved.size === 0) {
-      const earlier = out.hadWeights ? `; those in ${out.folder} are of an earlier training` : '';
-      say(`stopped before the end of the first epoch: no weights were written${earlier}`);
-      return;
-    }
-    if (reason === 'aborted') say('stopped early; the weights of whole epochs are saved');
+    const stopped = reason === 'aborted';
+    const step = this.#checkpoint?.step;
+    if (stopped && step !== undefined) say(`stopped after step ${step}, with a checkpoint`);
+    else if (stopped) say('stopped before the next step was done');
     for (const line of this.#savedLines()) say(line);
-    say(`next: alexnet predict ${shellWord(out.folder)} picture.jpg`);
+    if (stopped && (step !== undefined || out.earlier === 'resumed')) {
+      say(`go on with: alexnet train --resume ${shellWord(out.folder)}`);
+    } else if (!stopped) say(`next: alexnet predict ${shellWord(out.folder)} picture.jpg`);
+    else if (out.earlier === 'replaced') say(`what is in ${out.folder} is of an earlier training`);
   }
 
   /** After a failure: what is left of the training. */

@@ -1,42 +1,27 @@
 // `alexnet train`: pictures in, weights out.
-// Invariant: weights of an earlier training are never replaced unless --overwrite says so.
+// Invariant: what an earlier training left is never replaced unless --overwrite says so.
 
 import {
-  alexnet,
   ArgumentError,
   batchesPerEpoch,
-  computeColourStatistics,
+  checkpointsIn,
   DecodePool,
-  DEFAULT_CACHE_BYTES,
-  DEFAULT_SIDE,
   formatCount,
   openDevice,
-  pcaColour,
-  presets,
-  randomCrop,
-  randomMirror,
-  Trainer,
   weightsIn,
-  type Augmentation,
   type Device,
-  type ImageDataset,
   type Model,
-  type TrainingData,
 } from '../index.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { describeDevice } from './device-text.js';
 import { counted, shellWord } from './output.js';
-import {
-  openPictures,
-  pictureCount,
-  trainingPictures,
-  type Pictures,
-  type TrainingPictures,
-} from './pictures.js';
+import { pictureCount, trainingPictures, type TrainingPictures } from './pictures.js';
 import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
 import { TrainingReport } from './train-report.js';
+import { planResume, type TrainPlan } from './train-resume.js';
+import { augmentationOf, freshModel, makeTrainer, openDatasets, sizesOf } from './train-setup.js';
 import { UsageError } from './usage-error.js';
 
 export const train = command({
@@ -45,41 +30,43 @@ export const train = command({
   positionals,
   options,
   details: [
-    'After every epoch the weights are written to RUN/last.safetensors, and to RUN/best.safetensors if the ' +
-      'validation error is the lowest so far.',
-    'Ctrl-C ends training after the current step; the weights of whole epochs are kept. A second Ctrl-C ends at once.',
+    'Checkpoints are written to RUN/checkpoints, with all that is needed to go on: after every epoch, every ' +
+      '--checkpoint-every steps, and when training is stopped. RUN/last.safetensors is the last epoch, ' +
+      'RUN/best.safetensors the one with the lowest validation error so far.',
+    'Ctrl-C ends training after the current step, with a checkpoint; a second Ctrl-C ends at once. Either way ' +
+      'alexnet train --resume RUN goes on as if nothing had happened.',
   ],
   examples: [
     'alexnet train flowers',
     'alexnet train flowers --initialization lecun --epochs 30 --out flowers-run',
+    'alexnet train --resume flowers-run',
+    'alexnet train roses --from flowers-run --freeze conv1,conv2 --out roses-run',
+    'alexnet train flowers --warm-up 5 --schedule cosine --label-smoothing 0.1',
     'alexnet train digits --no-mirror --json > digits.jsonl',
   ],
   run: runTraining,
 });
 
-async function runTraining(args: TrainArguments): Promise<ExitCode> {
-  if (args.val !== undefined && args.holdOut !== undefined) {
-    throw new UsageError('--val and --hold-out exclude each other: give the folder, or the part to hold out');
-  }
+async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Promise<ExitCode> {
   using report = new TrainingReport(args);
   using stop = new StopRequest(() =>
     report.handle({ type: 'warning', message: 'stopping after this step; Ctrl-C again ends at once' }),
   );
-  const hadWeights = await checkOut(args);
-  const pictures = await trainingPictures(args);
-  using device = openDevice(args.device, defined({ threads: args.threads }));
-  using model = buildModel(args, pictures);
-  model.initialize(device, { seed: args.seed });
-  const pool = new DecodePool(defined({ side: storedSide(args, model), workers: args.workers }));
+  const plan = args.resume === undefined ? await planFresh(args) : await planResume(args, given);
+  const pictures = await trainingPictures(plan.args);
+  using device = openDevice(plan.args.device, defined({ threads: plan.args.threads }));
+  const fresh = plan.checkpoint ? undefined : await freshModel(plan.args, { pictures, device });
+  const sizes = plan.checkpoint ? plan.sizes : sizesOf(plan.args, fresh as Model);
+  const pool = new DecodePool(defined({ side: sizes.side, workers: plan.args.workers }));
   try {
-    report.start(...describe(args, { pictures, model, device }));
-    const data = openDatasets(args, { pictures, pool });
-    const { epochs, batchSize, learningRate, momentum, weightDecay, seed, out } = args;
-    const recipe = defined({ learningRate, momentum, weightDecay });
-    const augmentation = await augmentationOf(args, { model, dataset: data.train, signal: stop.signal });
-    const trainer = new Trainer(model, { epochs, batchSize, seed, out, augmentation, ...recipe });
-    const done = await trainer.run(data, { signal: stop.signal, onEvent: (event) => report.handle(event) });
-    report.finish(done, { folder: out, hadWeights });
+    const data = openDatasets(plan.args, { pictures, pool });
+    const { signal } = stop;
+    const augmentation = await augmentationOf(plan.args, { ...sizes, dataset: data.train, signal });
+    const trainer = await makeTrainer(plan, { device, model: fresh, sizes, augmentation });
+    using model = trainer.model;
+    report.start(...describe(plan, { pictures, model, device }));
+    const done = await trainer.run(data, { signal, onEvent: (event) => report.handle(event) });
+    report.finish(done, { folder: plan.args.out, earlier: plan.earlier });
     return done.reason === 'aborted' ? (stop.exitCode ?? 1) : 0;
   } catch (error) {
     report.fail();
@@ -89,53 +76,30 @@ async function runTraining(args: TrainArguments): Promise<ExitCode> {
   }
 }
 
+async function planFresh(args: TrainArguments): Promise<TrainPlan> {
+  const { dir } = args;
+  if (dir === undefined) throw new UsageError(`DIR is missing: ${positionals.dir.help}`);
+  if (args.val !== undefined && args.holdOut !== undefined) {
+    throw new UsageError('--val and --hold-out exclude each other: give the folder, or the part to hold out');
+  }
+  if (args.trunkRate !== undefined && args.from === undefined) {
+    throw new UsageError('--trunk-rate: it is for --from, which says what the trunk begins with');
+  }
+  const earlier = (await checkOut(args)) ? 'replaced' : undefined;
+  return { args: { ...args, dir }, checkpoint: undefined, earlier };
+}
+
 /** @returns whether there are weights that will be replaced */
 async function checkOut({ out, overwrite }: TrainArguments): Promise<boolean> {
   const [weights] = await weightsIn(out);
-  if (weights === undefined || overwrite) return weights !== undefined;
+  const [checkpoint] = await checkpointsIn(out);
+  const found = weights ?? checkpoint?.path;
+  if (found === undefined || overwrite) return found !== undefined;
+  const goOn = checkpoint ? `go on with it: alexnet train --resume ${shellWord(out)}; or ` : '';
   throw new ArgumentError(
-    `${weights} is there already: ${out} holds the weights of an earlier training. ` +
-      `Give another folder with --out, or replace them with --overwrite`,
+    `${found} is there already: ${out} holds an earlier training. ` +
+      `To keep it, ${goOn}give another folder with --out; to replace it, give --overwrite`,
   );
-}
-
-function buildModel(args: TrainArguments, { train: { classNames } }: TrainingPictures): Model {
-  const { preset, initialization, groups, inputSize, precision } = args;
-  return alexnet({ preset, initialization, classNames, ...defined({ groups, inputSize, precision }) });
-}
-
-/** Pictures are stored larger than the input by as much as the preset's source does, so that crops can move. */
-function storedSide({ preset }: TrainArguments, { inputShape: [, , size] }: Model): number {
-  return Math.round((size * DEFAULT_SIDE) / presets[preset].inputSize);
-}
-
-/** Both share the threads that decode, and the memory, by their numbers of pictures. */
-function openDatasets(
-  { cacheSize = DEFAULT_CACHE_BYTES, strict }: TrainArguments,
-  { pictures, pool }: { readonly pictures: TrainingPictures; readonly pool: DecodePool },
-): TrainingData {
-  const { train: training, validation } = pictures;
-  const all = pictureCount(training) + pictureCount(validation);
-  const open = (pictures: Pictures) =>
-    openPictures(pictures, {
-      side: pool.side,
-      files: { pool, strict, cacheBytes: (cacheSize * pictureCount(pictures)) / all },
-    });
-  return { train: open(training), validation: open(validation) };
-}
-
-/** Colours are learned from this many pictures at most: more do not change their components. */
-const COLOUR_PICTURES = 2000;
-
-async function augmentationOf(
-  { noMirror, pcaColour: noise }: TrainArguments,
-  { model, dataset, signal }: { model: Model; dataset: ImageDataset; signal: AbortSignal },
-): Promise<Augmentation> {
-  const [, , size] = model.inputShape;
-  const crop = [randomCrop({ size }), ...(noMirror ? [] : [randomMirror()])];
-  if (!noise) return crop;
-  const statistics = await computeColourStatistics(dataset, { maxPictures: COLOUR_PICTURES, signal });
-  return [...crop, pcaColour({ statistics })];
 }
 
 interface Parts {
@@ -145,9 +109,9 @@ interface Parts {
 }
 
 /** The header: lines for people, and the same for programs. */
-function describe(args: TrainArguments, parts: Parts): [lines: string[], facts: Record<string, unknown>] {
+function describe({ args, checkpoint }: TrainPlan, parts: Parts): [string[], Record<string, unknown>] {
   const { pictures, model, device } = parts;
-  const { dir, epochs, seed, out, preset, initialization } = args;
+  const { dir, epochs, seed, out, preset, initialization, from } = args;
   const { classNames } = pictures.train;
   const count = { train: pictureCount(pictures.train), validation: pictureCount(pictures.validation) };
   const batchSize = Math.min(args.batchSize, count.train);
@@ -156,9 +120,10 @@ function describe(args: TrainArguments, parts: Parts): [lines: string[], facts: 
   const { parameters } = model.summary();
   const [, , size] = model.inputShape;
   const images = (n: number): string => counted(formatCount(n), 'picture');
-  const initial = initialization === 'preset' ? '' : `, initial weights: ${initialization}`;
+  const begin = from ?? (initialization === 'preset' ? undefined : initialization);
   const lines = [
-    `model: AlexNet (${preset}), ${formatCount(parameters)} parameters, input ${size}x${size}${initial}`,
+    `model: AlexNet (${from === undefined ? preset : 'fine-tuned'}), ${formatCount(parameters)} parameters, ` +
+      `input ${size}x${size}${begin === undefined ? '' : `, initial weights: ${begin}`}`,
     `data: ${images(count.train)} of ${formatCount(classNames.length)} classes from ${dir}; ` +
       `validation with ${images(count.validation)} (${pictures.source})`,
     `device: ${describeDevice(device.info)}`,
@@ -167,5 +132,6 @@ function describe(args: TrainArguments, parts: Parts): [lines: string[], facts: 
   ];
   const shape = { preset, initialization, inputSize: size, parameters, classNames };
   const run = { pictures: count, epochs, batchSize, stepsPerEpoch: steps, learningRate, seed, out };
-  return [lines, { ...shape, ...run, device: device.info }];
+  const resumed = checkpoint && { resumed: checkpoint.path };
+  return [lines, { ...shape, ...run, ...resumed, device: device.info }];
 }

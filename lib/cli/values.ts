@@ -35,7 +35,13 @@ export function number(expected: string, accepts: (value: number) => boolean): P
 
 /** One of a few words or numbers. */
 export function oneOf<const T extends string | number>(choices: readonly T[]): Parser<T> {
-  return (given) => choices.find((choice) => String(choice) === given) ?? refuse(list(choices), given);
+  return (given) =>
+    choices.find((choice) => String(choice) === given) ?? refuse(alternatives(choices), given);
+}
+
+/** Several values with commas between them. */
+export function list<T>(parse: Parser<T>): Parser<T[]> {
+  return (given) => given.split(',').map((part) => parse(part.trim()));
 }
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -63,7 +69,7 @@ export const bytes: Parser<number> = (given) => {
   return Number.isSafeInteger(size) ? size : refuse('a size such as 2GiB, 500MB or 0', given);
 };
 
-function list(choices: readonly (string | number)[]): string {
+function alternatives(choices: readonly (string | number)[]): string {
   return `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
 

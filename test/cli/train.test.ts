@@ -2,9 +2,11 @@
 // Invariant: every training is of the smallest network; its weights are deleted with its test.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openSafetensors } from '../../lib/io/safetensors.js';
 import { tempFiles } from '../data/temp-folder.js';
 import { alexnet, colourPictures, eventsOf, SMALL, type Outcome } from './run-cli.js';
 
@@ -12,6 +14,23 @@ interface Measured {
   readonly loss: number;
   readonly top1: number;
   readonly images: number;
+}
+
+/** SHA-256 of each tensor of a file, by its name. */
+async function tensorsOf(path: string): Promise<Map<string, string>> {
+  await using file = await openSafetensors(path);
+  const tensors = new Map<string, string>();
+  for (const { name } of file.entries) {
+    // It is of the whole file, in which times stand.
+    if (name === 'checkpoint.sha256') continue;
+    tensors.set(
+      name,
+      createHash('sha256')
+        .update(await file.read(name))
+        .digest('hex'),
+    );
+  }
+  return tensors;
 }
 
 /** In a folder with pictures/, the training's folder is `run`. */
@@ -164,7 +183,10 @@ describe('a training from the command line', () => {
     const before = statSync(best);
     const refused = await trainIn(cwd, '--epochs', '1');
     assert.deepEqual([refused.code, refused.stdout], [1, '']);
-    assert.match(refused.stderr, /^error: run\/best.safetensors is there already: .*--out.*--overwrite\n$/);
+    assert.match(
+      refused.stderr,
+      /^error: run\/best.safetensors is there already: .* go on with it: alexnet train --resume run; .*--out.*--overwrite\n$/,
+    );
     assert.deepEqual([statSync(best).ino, statSync(best).mtimeMs], [before.ino, before.mtimeMs]);
     const replaced = await trainIn(cwd, '--epochs', '1', '--overwrite', '--quiet');
     assert.deepEqual([replaced.code, replaced.stderr], [0, '']);
@@ -260,7 +282,7 @@ describe('weights that are not there', () => {
 });
 
 describe('a training that is interrupted', () => {
-  it('by Ctrl-C keeps the weights of whole epochs, says so, and exits with 130', async () => {
+  it('by Ctrl-C writes a checkpoint, says how to go on, and exits with 130', async () => {
     const cwd = withPictures(4);
     const args = ['train', 'pictures', ...SMALL, '--epochs', '10000', '--json'];
     let sent = false;
@@ -276,14 +298,49 @@ describe('a training that is interrupted', () => {
     assert.match(stderr, /\nwarning: stopping after this step; Ctrl-C again ends at once\n/);
     assert.match(
       stderr,
-      /\nstopped early; the weights of whole epochs are saved\nbest weights \(epoch \d+\): run\/best/,
+      /\nstopped after step \d+, with a checkpoint\nbest weights \(epoch \d+\): run\/best/,
     );
+    assert.match(stderr, /\ngo on with: alexnet train --resume run\n$/);
     const predicted = await alexnet(['predict', 'run', 'pictures/red/0.png'], { cwd });
     assert.equal(predicted.code, 0, predicted.stderr);
     rmSync(join(cwd, 'run'), { recursive: true });
   });
 
-  it('by SIGTERM before the end of an epoch says that there are no weights, and exits with 143', async () => {
+  it('goes on with --resume and nothing else, to the same weights', async () => {
+    const cwd = withPictures(5);
+    const train = ['train', 'pictures', ...SMALL, '--epochs', '2', '--quiet', '--json'];
+    assert.equal((await alexnet([...train, '--out', 'whole'], { cwd })).code, 0);
+    let sent = false;
+    const first = await alexnet([...train, '--checkpoint-every', '1'], {
+      cwd,
+      onOutput: (written, child) => {
+        if (sent || !written.stdout.includes('"step":1,')) return;
+        sent = child.kill('SIGINT');
+      },
+    });
+    assert.equal(first.code, 130, first.stderr);
+    const refused = await alexnet(['train', '--resume', join(cwd, 'run'), '--batch-size', '3']);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^error: --batch-size and --resume exclude each other/);
+    const second = await alexnet(['train', '--resume', join(cwd, 'run'), '--json']);
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stderr, /\nresumed: epoch 1\/2, after step \d, from /);
+    const [whole, resumed] = await Promise.all(
+      ['whole', 'run'].map((run) => tensorsOf(join(cwd, run, 'last.safetensors'))),
+    );
+    assert.ok(resumed!.size > 30);
+    assert.deepEqual(resumed, whole);
+    rmSync(join(cwd, 'pictures', 'red', '4.png'));
+    const changed = await alexnet(['train', '--resume', 'run', '--epochs', '3'], { cwd });
+    assert.equal(changed.code, 1);
+    assert.match(
+      changed.stderr,
+      /error: There are \d+ training pictures; the training had \d+\. Resume with/,
+    );
+    for (const run of ['whole', 'run']) rmSync(join(cwd, run), { recursive: true });
+  });
+
+  it('by SIGTERM early on says what there is, and exits with 143', async () => {
     const cwd = withPictures(4);
     const { code, stdout, stderr } = await alexnet(['train', 'pictures', ...SMALL], {
       cwd,
@@ -294,7 +351,10 @@ describe('a training that is interrupted', () => {
       },
     });
     assert.equal(code, 143, stderr);
-    assert.equal(stdout, 'stopped before the end of the first epoch: no weights were written\n');
+    assert.match(
+      stdout,
+      /^stopped (before the next step was done|after step \d+, with a checkpoint\ngo on with: .*)\n$/,
+    );
     assert.equal(existsSync(join(cwd, 'run', 'last.safetensors')), false);
   });
 });

@@ -1,0 +1,84 @@
+// How `alexnet train --resume RUN` knows everything else: the arguments are in the checkpoint.
+// Invariant: what decides the course of training cannot be changed on the way; what decides its speed can.
+
+import { resolve } from 'node:path';
+import { ArgumentError, findCheckpoint, type Checkpoint } from '../index.js';
+import { optionName } from './args.js';
+import { options, type TrainArguments } from './train-options.js';
+import { UsageError } from './usage-error.js';
+
+/** Arguments with the folder of pictures, which is there now. */
+export type PlannedArguments = TrainArguments & { readonly dir: string };
+
+/** In pixels: of the stored pictures, and of the network's input. */
+export interface Sizes {
+  readonly side: number;
+  readonly size: number;
+}
+
+/** What is to be trained. */
+export type TrainPlan =
+  | {
+      readonly args: PlannedArguments;
+      readonly checkpoint: undefined;
+      /** What RUN held before. */
+      readonly earlier: 'replaced' | undefined;
+    }
+  | {
+      readonly args: PlannedArguments;
+      readonly checkpoint: Checkpoint;
+      readonly sizes: Sizes;
+      readonly earlier: 'resumed';
+    };
+
+/** What a checkpoint of this command holds. */
+interface Configuration {
+  readonly command: 'alexnet train';
+  readonly arguments: Omit<PlannedArguments, SessionOption>;
+  readonly sizes: Sizes;
+}
+
+/** How a session shows itself, or where it writes: not part of the training. */
+const SESSION = ['resume', 'out', 'overwrite', 'quiet', 'json'] as const;
+type SessionOption = (typeof SESSION)[number];
+/** What may differ when training goes on: it leads to the same weights, or to later ones. */
+const CHANGEABLE = [
+  ...['val', 'epochs', 'checkpointEvery', 'keepCheckpoints', 'strict'],
+  ...['device', 'threads', 'workers', 'cacheSize'],
+] as const;
+
+export function configurationOf(args: PlannedArguments, sizes: Sizes): Configuration {
+  const { resume: _, out: __, overwrite: ___, quiet: ____, json: _____, ...rest } = args;
+  const { dir, val } = args;
+  const places = { dir: resolve(dir), ...(val !== undefined && { val: resolve(val) }) };
+  return { command: 'alexnet train', arguments: { ...rest, ...places }, sizes };
+}
+
+/**
+ * @throws UsageError for an option that a resumed training cannot change
+ * @throws FileFormatError if there is no checkpoint that can be used
+ */
+export async function planResume(args: TrainArguments, given: ReadonlySet<string>): Promise<TrainPlan> {
+  const allowed: readonly string[] = [...SESSION, ...CHANGEABLE];
+  for (const key of given) {
+    if (allowed.includes(key) && key !== 'overwrite') continue;
+    const name = optionName(key, options[key as keyof typeof options]);
+    throw new UsageError(`--${name} and --resume exclude each other: a training goes on as it began`);
+  }
+  const checkpoint = await findCheckpoint(args.resume as string);
+  const { arguments: stored, sizes } = checkConfiguration(checkpoint);
+  const changed = Object.fromEntries([...given].map((key) => [key, args[key as keyof TrainArguments]]));
+  const { quiet, json, overwrite, resume } = args;
+  const session = { quiet, json, overwrite, resume, out: given.has('out') ? args.out : checkpoint.run };
+  const dir = args.dir ?? stored.dir;
+  return { args: { ...stored, ...changed, ...session, dir }, checkpoint, sizes, earlier: 'resumed' };
+}
+
+function checkConfiguration({ path, configuration }: Checkpoint): Configuration {
+  const found = configuration as Partial<Configuration> | null | undefined;
+  if (found?.command === 'alexnet train') return found as Configuration;
+  throw new ArgumentError(
+    `${path}: this training was not begun by alexnet train, so its pictures are not known here; ` +
+      'go on with it where it began: Trainer.resume(run, { device })',
+  );
+}

@@ -1,0 +1,133 @@
+// What `alexnet train` makes of its arguments: model, datasets, augmentation, trainer.
+// Invariant: a default that is not written in train-options.ts is the library's or the preset's own.
+
+import {
+  alexnet,
+  computeColourStatistics,
+  DEFAULT_CACHE_BYTES,
+  DEFAULT_SIDE,
+  findWeights,
+  loadPretrained,
+  pcaColour,
+  presets,
+  randomCrop,
+  randomMirror,
+  Trainer,
+  type Augmentation,
+  type DecodePool,
+  type Device,
+  type ImageDataset,
+  type Model,
+  type ParameterGroup,
+  type TrainerOptions,
+  type TrainingData,
+} from '../index.js';
+import { defined } from './defined.js';
+import { openPictures, pictureCount, type Pictures, type TrainingPictures } from './pictures.js';
+import { scheduleOptions } from './schedule-option.js';
+import { configurationOf, type PlannedArguments, type Sizes, type TrainPlan } from './train-resume.js';
+
+/** Factor on the learning rate of a trunk that has learned already. */
+const TRUNK_RATE = 0.1;
+
+/** A model with weights: drawn, or those of an earlier training. */
+export async function freshModel(
+  args: PlannedArguments,
+  { pictures, device }: { readonly pictures: TrainingPictures; readonly device: Device },
+): Promise<Model> {
+  const { preset, initialization, groups, inputSize, seed, from, freeze, precision } = args;
+  const { classNames } = pictures.train;
+  const model =
+    from === undefined
+      ? alexnet({ preset, initialization, classNames, ...defined({ groups, inputSize, precision }) })
+      : await loadPretrained(await findWeights(from), {
+          device,
+          classNames,
+          seed,
+          ...defined({ precision }),
+        });
+  if (from === undefined) model.initialize(device, { seed });
+  return freeze ? model.freeze(freeze) : model;
+}
+
+/** Pictures are stored larger than the input by as much as the preset's source does, so that crops can move. */
+export function sizesOf({ preset }: PlannedArguments, { inputShape, preprocessing }: Model): Sizes {
+  const [, , size] = inputShape;
+  const side = preprocessing?.options.side ?? Math.round((size * DEFAULT_SIDE) / presets[preset].inputSize);
+  return { side, size };
+}
+
+/** Both share the threads that decode, and the memory, by their numbers of pictures. */
+export function openDatasets(
+  { cacheSize = DEFAULT_CACHE_BYTES, strict }: PlannedArguments,
+  { pictures, pool }: { readonly pictures: TrainingPictures; readonly pool: DecodePool },
+): TrainingData {
+  const { train: training, validation } = pictures;
+  const all = pictureCount(training) + pictureCount(validation);
+  const open = (pictures: Pictures) =>
+    openPictures(pictures, {
+      side: pool.side,
+      files: { pool, strict, cacheBytes: (cacheSize * pictureCount(pictures)) / all },
+    });
+  return { train: open(training), validation: open(validation) };
+}
+
+/** Colours are learned from this many pictures at most: more do not change their components. */
+const COLOUR_PICTURES = 2000;
+
+export async function augmentationOf(
+  { noMirror, pcaColour: noise }: PlannedArguments,
+  { size, dataset, signal }: Sizes & { readonly dataset: ImageDataset; readonly signal: AbortSignal },
+): Promise<Augmentation> {
+  const crop = [randomCrop({ size }), ...(noMirror ? [] : [randomMirror()])];
+  if (!noise) return crop;
+  const statistics = await computeColourStatistics(dataset, { maxPictures: COLOUR_PICTURES, signal });
+  return [...crop, pcaColour({ statistics })];
+}
+
+interface TrainerParts {
+  readonly device: Device;
+  /** For a training that begins. */
+  readonly model: Model | undefined;
+  readonly sizes: Sizes;
+  readonly augmentation: Augmentation;
+}
+
+export async function makeTrainer(
+  { args, checkpoint }: TrainPlan,
+  { device, model, sizes, augmentation }: TrainerParts,
+): Promise<Trainer> {
+  const { epochs, out } = args;
+  const configuration = configurationOf(args, sizes);
+  if (checkpoint) {
+    const checkpoints = checkpointOptions(args);
+    return Trainer.resume(checkpoint, { device, augmentation, epochs, out, checkpoints, configuration });
+  }
+  const options = { ...trainerOptions(args, model as Model), augmentation, configuration };
+  return new Trainer(model as Model, options);
+}
+
+function checkpointOptions({ checkpointEvery, keepCheckpoints }: PlannedArguments) {
+  return { everySteps: checkpointEvery, keep: keepCheckpoints };
+}
+
+function trainerOptions(args: PlannedArguments, model: Model): TrainerOptions {
+  const { epochs, batchSize, seed, out, accumulate, learningRate, momentum, weightDecay } = args;
+  const { labelSmoothing, averaging, earlyStopping, clipNorm, clipValue } = args;
+  return {
+    ...{ epochs, batchSize, seed, out, accumulate },
+    ...defined({ learningRate, momentum, weightDecay, labelSmoothing }),
+    ...scheduleOptions(args),
+    ...(averaging !== undefined && { averaging: { decay: averaging } }),
+    ...(earlyStopping !== undefined && { earlyStopping: { patience: earlyStopping } }),
+    clip: defined({ norm: clipNorm, value: clipValue }),
+    groups: args.from === undefined ? [] : [trunkOf(model, args.trunkRate ?? TRUNK_RATE)],
+    checkpoints: checkpointOptions(args),
+  };
+}
+
+/** All layers that learn but the last. */
+function trunkOf({ network }: Model, rate: number): ParameterGroup {
+  const learning = network.layers.filter(({ parameters }) => parameters.length > 0);
+  return { layers: learning.slice(0, -1).map(({ name }) => name), rate };
+}
