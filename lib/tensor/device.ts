@@ -48,6 +48,10 @@ export interface CudaOptions {
   readonly deterministic?: boolean;
   /** Most scratch memory of one convolution or matrix product, in bytes. Default 1 GiB. */
   readonly workspaceLimitBytes?: number;
+  /** Run all plans that cuDNN suggests for a convolution, and take the fastest, not its first. Default false. */
+  readonly measurePlans?: boolean;
+  /** A file that keeps which plan was chosen, for the next process; made if it is not there. Default: none. */
+  readonly planFile?: string;
 }
 
 export interface DeviceOptions {
@@ -142,8 +146,8 @@ function nativeOptions(options: DeviceOptions): NativeDeviceOptions {
     ),
     tf32: cuda.tf32 ?? false,
     deterministic: cuda.deterministic ?? false,
-    measurePlans: false,
-    planFile: '',
+    measurePlans: cuda.measurePlans ?? false,
+    planFile: cuda.planFile ?? '',
   };
 }
 

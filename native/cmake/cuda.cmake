@@ -105,6 +105,7 @@ set(CUDA_SOURCES
   cuda/lrn_within.cc
   cuda/matrix_product.cc
   cuda/optimizer.cc
+  cuda/plan_file.cc
   cuda/pooling.cc
   cuda/random.cc
   cuda/staging.cc

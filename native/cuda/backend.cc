@@ -61,6 +61,8 @@ CudaBackend::CudaBackend(const CudaOptions& options)
       staging_(gpu_),
       allocator_(std::make_unique<DeviceSource>(gpu_), options.memory_limit_bytes),
       landing_(gpu_, staging_, allocator_),
+      plan_file_(options.plan_file,
+                 Message(gpu_.name(), ", cuDNN ", gpu_.libraries().cudnn.cudnnGetVersion())),
       updates_(gpu_) {}
 
 CudaBackend::~CudaBackend() {

@@ -16,6 +16,7 @@
 #include "cuda/gpu.h"
 #include "cuda/landing.h"
 #include "cuda/plan.h"
+#include "cuda/plan_file.h"
 #include "cuda/staging.h"
 #include "cuda/updates.h"
 
@@ -90,6 +91,7 @@ class CudaBackend final : public Backend {
   const Gpu& gpu() const { return gpu_; }
   const CudaOptions& options() const { return options_; }
   PlanCache<Plan>& plans() { return plans_; }
+  PlanFile& plan_file() { return plan_file_; }
   Updates& updates() { return updates_; }
   Block Allocate(size_t bytes);
   /** Allocates the storage of an output. */
@@ -105,6 +107,7 @@ class CudaBackend final : public Backend {
   CachingAllocator allocator_;
   Landing landing_;
   PlanCache<Plan> plans_;
+  PlanFile plan_file_;
   Updates updates_;
   std::shared_ptr<Event> origin_;  // of the marks
 };

@@ -5,6 +5,7 @@
 #include <cudnn_frontend.h>
 
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -39,14 +40,9 @@ std::vector<int64_t> Strides(const Shape& shape, Order order) {
   return {c * h * w, 1, w * c, c};
 }
 
-void Succeed(fe::error_t error, const char* step) {
-  if (error.is_good()) return;
-  using Code = fe::error_code_t;
-  const bool unsupported = error.get_code() == Code::GRAPH_NOT_SUPPORTED ||
-                           error.get_code() == Code::HEURISTIC_QUERY_FAILED ||
-                           error.get_code() == Code::GRAPH_EXECUTION_PLAN_CREATION_FAILED;
-  throw Error(unsupported ? ErrorCode::kUnsupported : ErrorCode::kNative,
-              Message("cuDNN, ", step, ": ", error.get_message()));
+/** Before it has a plan, a graph that fails is one that cuDNN does not have: another way may do. */
+void Succeed(fe::error_t error, const char* step, ErrorCode code = ErrorCode::kUnsupported) {
+  if (!error.is_good()) throw Error(code, Message("cuDNN, ", step, ": ", error.get_message()));
 }
 
 std::vector<int64_t> List(const std::array<int64_t, 2>& values) {
@@ -60,10 +56,22 @@ Attributes Window(const ConvolutionProblem& problem) {
   return attributes;
 }
 
+/** The problem as a line of the plan file has it: everything that decides which plans there are. */
+std::string Spell(const ConvolutionProblem& problem, const CudaOptions& options) {
+  static const char* const kinds[] = {"forward", "backward data", "backward weights"};
+  return Message(kinds[static_cast<int>(problem.kind)], " x ", ToString(problem.x), " w ",
+                 ToString(problem.w), " y ", ToString(problem.y), " stride ",
+                 ToString(Shape(List(problem.stride))), " padding ", ToString(Shape(List(problem.padding))),
+                 " ", ToString(problem.input), " to ", ToString(problem.output),
+                 problem.order == Order::kChannelsLast ? " NHWC" : " NCHW", problem.bias ? " bias" : "",
+                 problem.relu ? " relu" : "", options.tf32 ? " tf32" : "",
+                 options.deterministic ? " deterministic" : "", " within ", options.workspace_limit_bytes);
+}
+
 }  // namespace
 
 struct ConvolutionGraph::Graph {
-  explicit Graph(const ConvolutionProblem& problem) {
+  explicit Graph(const ConvolutionProblem& problem) : has_bias(problem.bias) {
     graph.set_io_data_type(TypeOf(problem.input))
         .set_intermediate_data_type(fe::DataType_t::FLOAT)
         .set_compute_data_type(fe::DataType_t::FLOAT);
@@ -117,14 +125,25 @@ struct ConvolutionGraph::Graph {
     return y;
   }
 
-  void Build(CudaBackend& backend, DType input) {
-    const cudnnHandle_t handle = backend.gpu().cudnn();
+  void Build(CudaBackend& backend, const ConvolutionProblem& problem) {
     const CudaOptions& options = backend.options();
     Succeed(graph.validate(), "validate");
-    Succeed(graph.build_operation_graph(handle), "build_operation_graph");
+    Succeed(graph.build_operation_graph(backend.gpu().cudnn()), "build_operation_graph");
     Succeed(graph.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}),
             "create_execution_plans");
     graph.deselect_workspace_greater_than(static_cast<int64_t>(options.workspace_limit_bytes));
+    const std::vector<fe::NumericalNote_t> unwanted = Unwanted(options, problem.input);
+    if (!unwanted.empty()) graph.deselect_numeric_notes(unwanted);
+    const std::string key = Spell(problem, options);
+    if (!BuildKnown(backend.plan_file().Find(key))) {
+      options.measure_plans ? BuildFastest(backend, problem) : BuildSuggested();
+    }
+    Succeed(graph.get_workspace_size_plan_at_index(plan, workspace_bytes), "get_workspace_size");
+    Succeed(graph.get_plan_name_at_index(plan, name), "get_plan_name");
+    backend.plan_file().Add(key, name);
+  }
+
+  static std::vector<fe::NumericalNote_t> Unwanted(const CudaOptions& options, DType input) {
     std::vector<fe::NumericalNote_t> unwanted;
     if (options.deterministic) unwanted.push_back(fe::NumericalNote_t::NONDETERMINISTIC);
     if (input == DType::kFloat32 && !options.tf32) {
@@ -133,14 +152,90 @@ struct ConvolutionGraph::Graph {
                       {fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS,
                        fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION});
     }
-    if (!unwanted.empty()) graph.deselect_numeric_notes(unwanted);
-    Succeed(graph.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE), "build_plans");
-    Succeed(graph.get_workspace_size(workspace_bytes), "get_workspace_size");
-    Succeed(graph.get_plan_name(name), "get_plan_name");
+    return unwanted;
+  }
+
+  /** The plan of that name, if cuDNN suggests it still. */
+  bool BuildKnown(const std::optional<std::string>& known) {
+    for (int64_t i = 0; known && i < graph.get_execution_plan_count(); ++i) {
+      std::string found;
+      if (graph.get_plan_name_at_index(i, found).is_bad() || found != *known) continue;
+      if (graph.build_plan_at_index(i).is_bad()) return false;
+      plan = i;
+      return true;
+    }
+    return false;
+  }
+
+  /** cuDNN's first suggestion that it can build. */
+  void BuildSuggested() {
+    std::string reasons;
+    for (int64_t i = 0; i < graph.get_execution_plan_count(); ++i) {
+      auto status = graph.build_plan_at_index(i);
+      if (status.is_good()) {
+        plan = i;
+        return;
+      }
+      reasons = status.get_message();
+    }
+    throw Error(ErrorCode::kUnsupported, Message("cuDNN, build_plan: ", reasons));
+  }
+
+  /** The fastest of all suggestions, each run on memory of its own. */
+  void BuildFastest(CudaBackend& backend, const ConvolutionProblem& problem) {
+    const auto scratch = [&](const Shape& shape) {
+      return Buffer{problem.order,
+                    backend.Allocate(static_cast<size_t>(ElementCount(shape)) * sizeof(float))};
+    };
+    const Buffer x = scratch(problem.x), w = scratch(problem.w), y = scratch(problem.y);
+    const Buffer bias = scratch({problem.y[1]});
+    const bool forward = problem.kind == ConvolutionKind::kForward;
+    const bool data = problem.kind == ConvolutionKind::kBackwardData;
+    double least = 0;
+    for (int64_t i = 0; i < graph.get_execution_plan_count(); ++i) {
+      if (graph.build_plan_at_index(i).is_bad()) continue;
+      const double time = Measure(backend, i, data ? w : x, forward ? w : y, bias,
+                                  forward ? y
+                                  : data  ? x
+                                          : w);
+      if (plan >= 0 && time >= least) continue;
+      least = time;
+      plan = i;
+    }
+    if (plan < 0)
+      throw Error(ErrorCode::kUnsupported, "cuDNN, build_plan: none of the suggestions can be built");
+  }
+
+  /** Milliseconds, the least of three after one that is not counted. */
+  double Measure(CudaBackend& backend, int64_t index, const Buffer& first, const Buffer& second,
+                 const Buffer& bias, const Buffer& output) const {
+    double least = 0;
+    for (int run = 0; run < 4; ++run) {
+      const Event begin(backend.gpu());
+      Execute(backend, index, first, second, bias, output);
+      const Event end(backend.gpu());
+      ALEXNET_DRIVER_CALL(backend.gpu().libraries(), cuStreamSynchronize(backend.gpu().stream()));
+      const double time = end.MillisecondsSince(begin);
+      if (run == 1 || (run > 1 && time < least)) least = time;
+    }
+    return least;
+  }
+
+  void Execute(CudaBackend& backend, int64_t index, const Buffer& first, const Buffer& second,
+               const Buffer& bias, const Buffer& output) const {
+    std::unordered_map<int64_t, void*> tensors = {
+        {kFirst, first.data()}, {kSecond, second.data()}, {kOutput, output.data()}};
+    if (has_bias) tensors.emplace(kBias, bias.data());
+    int64_t bytes = 0;
+    Succeed(graph.get_workspace_size_plan_at_index(index, bytes), "get_workspace_size");
+    const Block workspace = bytes == 0 ? nullptr : backend.Allocate(static_cast<size_t>(bytes));
+    Succeed(graph.execute_plan_at_index(backend.gpu().cudnn(), tensors, workspace.get(), index), "execute",
+            ErrorCode::kNative);
   }
 
   fe::graph::Graph graph;
-  int64_t workspace_bytes = 0;
+  bool has_bias = false;
+  int64_t plan = -1, workspace_bytes = 0;
   std::string name;
 };
 
@@ -149,19 +244,14 @@ ConvolutionGraph::ConvolutionGraph(CudaBackend& backend, const ConvolutionProble
   static std::once_flag connected;
   std::call_once(connected, [&] { fe::cudnn_dlhandle = backend.gpu().libraries().cudnn_handle; });
   graph_ = std::make_unique<Graph>(problem);
-  graph_->Build(backend, problem.input);
+  graph_->Build(backend, problem);
 }
 
 ConvolutionGraph::~ConvolutionGraph() = default;
 
 void ConvolutionGraph::Run(CudaBackend& backend, const Buffer& first, const Buffer& second,
                            const Buffer& bias, const Buffer& output) const {
-  std::unordered_map<int64_t, void*> tensors = {
-      {kFirst, first.data()}, {kSecond, second.data()}, {kOutput, output.data()}};
-  if (problem_.bias) tensors.emplace(kBias, bias.data());
-  const auto bytes = static_cast<size_t>(graph_->workspace_bytes);
-  const Block workspace = bytes == 0 ? nullptr : backend.Allocate(bytes);
-  Succeed(graph_->graph.execute(backend.gpu().cudnn(), tensors, workspace.get()), "execute");
+  graph_->Execute(backend, graph_->plan, first, second, bias, output);
 }
 
 std::string ConvolutionGraph::description() const {
