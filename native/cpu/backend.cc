@@ -3,7 +3,11 @@
 #include "cpu/backend.h"
 
 #include <omp.h>
+#if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
+#endif
 
 #include <cstdlib>
 #include <cstring>
@@ -24,11 +28,19 @@ class HeapSource final : public BlockSource {
  public:
   void* Acquire(size_t bytes) override {
     const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+#if defined(_WIN32)
+    return _aligned_malloc(bytes, alignment);
+  }
+  void Return(void* block, size_t) override { _aligned_free(block); }
+#else
     void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+#if defined(__linux__)
     if (block != nullptr && alignment == kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
     return block;
   }
   void Return(void* block, size_t) override { std::free(block); }
+#endif
 };
 
 memory::dims Strides(const memory::dims& shape) {
