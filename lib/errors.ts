@@ -1,23 +1,26 @@
 // Every error this package throws on purpose, each with a code that programs can switch on.
 // Invariant: a message says what was expected, what was found, and what to do about it.
 
-/** The codes of {@link AlexnetError}, one a kind of failure. */
-export type ErrorCode =
-  | 'ERR_SHAPE'
-  | 'ERR_DTYPE'
-  | 'ERR_ARGUMENT'
-  | 'ERR_DEVICE'
-  | 'ERR_DISPOSED'
-  | 'ERR_OUT_OF_MEMORY'
-  | 'ERR_UNSUPPORTED'
-  | 'ERR_NATIVE'
-  | 'ERR_ADDON'
-  | 'ERR_DATA'
-  | 'ERR_DECODE'
-  | 'ERR_FILE'
-  | 'ERR_NON_FINITE'
-  | 'ERR_DEAD_START'
-  | 'ERR_ABORTED';
+/** The codes of {@link AlexnetError}, one a kind of failure; docs/errors.md says what each means. */
+export const errorCodes = [
+  'ERR_SHAPE',
+  'ERR_DTYPE',
+  'ERR_ARGUMENT',
+  'ERR_DEVICE',
+  'ERR_DISPOSED',
+  'ERR_OUT_OF_MEMORY',
+  'ERR_UNSUPPORTED',
+  'ERR_NATIVE',
+  'ERR_ADDON',
+  'ERR_DATA',
+  'ERR_DECODE',
+  'ERR_FILE',
+  'ERR_NON_FINITE',
+  'ERR_DEAD_START',
+  'ERR_ABORTED',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 /** Base of all errors of this package. `code` is stable; the message is for people. */
 export class AlexnetError extends Error {
@@ -128,7 +131,7 @@ export class FileWriteError extends AlexnetError {
   }
 }
 
-/** Training stopped itself: the loss is not finite, or does not leave its starting value. */
+/** A network cannot be trained or evaluated: its numbers are not finite, or its loss does not leave its starting value. */
 export class TrainingError extends AlexnetError {
   constructor(code: 'ERR_NON_FINITE' | 'ERR_DEAD_START', message: string) {
     super(code, message);

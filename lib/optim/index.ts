@@ -4,6 +4,7 @@ export { WeightAverage, type AveragingOptions } from './average.js';
 export type { BestState } from './best.js';
 export { checkClip, type ClipOptions } from './clip.js';
 export { EarlyStopping, type EarlyStoppingOptions } from './early-stopping.js';
+export { FiniteGate } from './finite-gate.js';
 export { LossScaler, type LossScalerOptions, type LossScalerState } from './loss-scaler.js';
 export { ReduceOnPlateau, type PlateauOptions, type PlateauState } from './plateau.js';
 export {

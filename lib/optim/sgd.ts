@@ -5,6 +5,7 @@ import { fill, sgdStep } from '../ops/index.js';
 import type { Parameter } from '../layers/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { clipValues, normScale, type ClipOptions } from './clip.js';
+import type { FiniteGate } from './finite-gate.js';
 import type { LossScaler } from './loss-scaler.js';
 
 export interface SgdOptions {
@@ -24,6 +25,7 @@ export interface SgdOptions {
 
 export interface SgdStep {
   readonly lossScaler?: LossScaler | undefined;
+  readonly gate?: FiniteGate | undefined;
   readonly clip?: ClipOptions | undefined;
 }
 
@@ -78,11 +80,12 @@ export class SGD implements Disposable {
    * Updates every parameter that has a gradient, and clears the gradient.
    * @param options.lossScaler  what the gradients were scaled with: they are divided by it, or the step is skipped if one
    * has overflowed
+   * @param options.gate  without a loss scaler: skips the step if a gradient is not finite
    * @param options.clip  bounds on the gradients
    */
-  step({ lossScaler, clip = {} }: SgdStep = {}): void {
+  step({ lossScaler, gate, clip = {} }: SgdStep = {}): void {
     if (clip.value !== undefined) clipValues(this.#parameters, clip.value);
-    const unscale = lossScaler?.update(this.#parameters);
+    const unscale = (lossScaler ?? gate)?.update(this.#parameters);
     const { norm } = clip;
     using limited = norm === undefined ? undefined : normScale(this.#parameters, { norm, unscale });
     const scale = limited ?? unscale;

@@ -1,6 +1,6 @@
 // Typed n-dimensional arrays that live on a device, as integer handles.
 // Invariant: a tensor is owned by whoever got it and given back once: `using`, dispose(), or a scope.
-import { DisposedError } from '../errors.js';
+import { DisposedError, ShapeError } from '../errors.js';
 import type { Handle } from '../native/addon.js';
 import type { Device } from './device.js';
 import type { ArrayOf, DType } from './dtype.js';
@@ -57,11 +57,11 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> implements
 
   /**
    * The value of a tensor of one element.
-   * @throws RangeError if there are more
+   * @throws ShapeError if there are more
    */
   async item(): Promise<number> {
     if (this.size !== 1) {
-      throw new RangeError(`item() needs one element; ${this.toString()} has ${this.size}.`);
+      throw new ShapeError(`item() needs one element; ${this.toString()} has ${this.size}.`);
     }
     return (await this.data())[0] as number;
   }

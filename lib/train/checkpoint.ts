@@ -22,7 +22,7 @@ import type { Device } from '../tensor/device.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Metrics } from './events.js';
 import type { Fingerprint } from './fingerprint.js';
-import type { GuardState } from './guards.js';
+import type { GuardState } from './dead-start.js';
 import type { MeterState } from './metrics.js';
 import type { StoredOptions } from './options.js';
 

@@ -2,6 +2,7 @@
 // Invariant: events hold no tensors, and are plain data as JSON, so they can be kept, sent and serialised.
 import type { MemoryStatistics } from '../tensor/device.js';
 import type { Evaluation } from './evaluate.js';
+import type { ParameterStatistics } from './layer-statistics.js';
 
 /** After every optimiser step. */
 export interface StepEvent {
@@ -22,6 +23,8 @@ export interface StepEvent {
   /** Fraction of the batch whose class was among the five highest logits, 0..1. */
   readonly top5: number;
   readonly learningRate: number;
+  /** Euclidean norm of the gradient of the batch's mean loss, before clipping. Absent for float16. */
+  readonly gradientNorm?: number;
   /** Over the last steps. */
   readonly imagesPerSecond: number;
   /** Time this step waited for its batch. */
@@ -89,6 +92,17 @@ export interface EpochEvent {
   readonly best: boolean;
 }
 
+/** How the layers fare, every hundred steps or as often as `layerSteps` says. */
+export interface LayersEvent {
+  readonly type: 'layers';
+  readonly epoch: number;
+  readonly step: number;
+  /** Norms of weights, gradients and updates. */
+  readonly parameters: readonly ParameterStatistics[];
+  /** Of each ReLU layer: units, and how many of them gave 0 for every picture of the batch. */
+  readonly units: readonly { readonly layer: string; readonly units: number; readonly silent: number }[];
+}
+
 /** The learning rate makes a step: the validation error stopped improving, or the schedule says so. */
 export interface LearningRateEvent {
   readonly type: 'learning-rate';
@@ -153,6 +167,7 @@ export type TrainingEvent =
   | ValidationProgressEvent
   | ValidationEvent
   | EpochEvent
+  | LayersEvent
   | LearningRateEvent
   | SavedEvent
   | CheckpointEvent

@@ -11,6 +11,7 @@ export {
 } from './evaluate.js';
 export type * from './events.js';
 export { extractFeatures, type ExtractedFeatures, type ExtractFeaturesOptions } from './features.js';
+export type { ParameterStatistics } from './layer-statistics.js';
 export type { Mistake } from './mistakes.js';
 export type { EvaluatedBatch } from './predictions.js';
 export { createProgress, type Progress, type ProgressOptions } from './progress.js';

@@ -70,6 +70,8 @@ export interface TrainerOptions {
   readonly loss?: Loss;
   /** Steps without any learning after which training stops with an explanation; 0: never. Default 2000. */
   readonly deadStartSteps?: number;
+  /** Steps between looks at the layers: their norms, their silent ReLUs; 0: never. Default 100. */
+  readonly layerSteps?: number;
 }
 
 export interface CheckpointOptions {
@@ -110,6 +112,10 @@ export function checkOptions(model: Model, options: TrainerOptions): void {
   }
   if (!Number.isInteger(everySteps) || everySteps < 0) {
     throw new ArgumentError(`Trainer: everySteps must be an integer of 0 or more, got ${everySteps}.`);
+  }
+  const { layerSteps = 100 } = options;
+  if (!Number.isInteger(layerSteps) || layerSteps < 0) {
+    throw new ArgumentError(`Trainer: layerSteps must be an integer of 0 or more, got ${layerSteps}.`);
   }
   if (accumulate > batchSize) {
     throw new ArgumentError(`Trainer: a batch of ${batchSize} has no ${accumulate} parts; accumulate fewer.`);

@@ -116,6 +116,7 @@ class Display implements Progress {
       case 'validation-progress':
         return this.#showState(event.type, () => validationParts(event));
       case 'validation':
+      case 'layers':
         return;
       case 'epoch':
         return this.#print(epochLine(event, this.#style));

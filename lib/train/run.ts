@@ -8,6 +8,7 @@ import {
   type DatasetMean,
   type LoadedBatch,
 } from '../data/index.js';
+import { diskWarning } from '../io/disk-space.js';
 import { CrossEntropyLoss, type Loss } from '../layers/index.js';
 import { Preprocessing, type Model } from '../models/index.js';
 import { EarlyStopping, LossScaler, SGD, WeightAverage } from '../optim/index.js';
@@ -22,12 +23,13 @@ import { Checkpoints, type CheckpointJob } from './checkpoints.js';
 import { checkClasses, evaluate, preprocessingFor, type Evaluation } from './evaluate.js';
 import type { DoneEvent, EpochEvent, Metrics, StepEvent, TrainingEvent } from './events.js';
 import { augmentationFingerprint, checkFingerprint, fingerprint } from './fingerprint.js';
-import { checkFinite, DeadStartGuard } from './guards.js';
+import { DeadStartGuard } from './dead-start.js';
 import { MetricsMeter, metricsOf, PaceMeter } from './metrics.js';
 import { storedOptions, trainingAugmentation, type TrainerOptions } from './options.js';
 import { LearningRates } from './rates.js';
 import { RunFolder } from './run-folder.js';
-import { submitTrainingStep, type PendingResult } from './step.js';
+import { submitTrainingStep, type PendingResult, type StepParts } from './step.js';
+import { StepWatch } from './step-watch.js';
 import type { TrainingData } from './trainer.js';
 
 /** A step that was submitted and is not read yet. */
@@ -65,6 +67,7 @@ export class TrainingRun {
   readonly #rates: LearningRates;
   readonly #earlyStopping: EarlyStopping | undefined;
   readonly #guard: DeadStartGuard;
+  readonly #watch: StepWatch;
   readonly #folder: RunFolder | undefined;
   readonly #checkpoints: Checkpoints | undefined;
   readonly #pace = new PaceMeter();
@@ -87,6 +90,7 @@ export class TrainingRun {
   #epochStarted = this.#started;
   #validationMs = 0;
   #handlersMs = 0;
+  #diskWarned = false;
   /** Step of the last snapshot. */
   #snapshotStep = 0;
   /** Epoch and step of a state that needs no checkpoint: it has one. */
@@ -123,6 +127,13 @@ export class TrainingRun {
       classes: model.classes,
       giveUpAfterSteps: options.deadStartSteps ?? 2000,
     });
+    this.#watch = new StepWatch({
+      optimizer: this.#optimizer,
+      lossScaler: this.#lossScaler,
+      layerSteps: options.layerSteps ?? 100,
+      seed: this.#seed,
+      accumulate: options.accumulate,
+    });
     if (options.out === undefined) return;
     this.#folder = new RunFolder(options.out, { keep: options.checkpoints?.keep ?? 2 });
     this.#checkpoints = new Checkpoints(this.#folder, { seed: this.#seed });
@@ -137,6 +148,7 @@ export class TrainingRun {
     this.#optimizer.dispose();
     this.#lossScaler?.dispose();
     this.#guard.dispose();
+    this.#watch.dispose();
   }
 
   async *events(): AsyncGenerator<TrainingEvent, DoneEvent> {
@@ -387,8 +399,15 @@ export class TrainingRun {
     await this.#checkpoints.start({ snapshot: this.#snapshot(this.#step), contents: this.#contents() });
   }
 
-  *#checkpointEvents(): Generator<TrainingEvent> {
-    if (this.#checkpoints) yield* this.#checkpoints.takeEvents();
+  async *#checkpointEvents(): AsyncGenerator<TrainingEvent> {
+    if (!this.#checkpoints || !this.#folder) return;
+    for (const event of this.#checkpoints.takeEvents()) {
+      yield event;
+      if (event.type !== 'checkpoint' || this.#diskWarned) continue;
+      const message = await diskWarning(this.#folder.folder, { fileBytes: event.bytes });
+      this.#diskWarned = message !== undefined;
+      if (message) yield { type: 'warning', message };
+    }
   }
 
   /** Equal errors, which are common with few pictures, are told apart by their losses. */
@@ -461,16 +480,19 @@ export class TrainingRun {
     const position = this.#epoch - 1 + this.#progress(stepInEpoch - 1);
     const learningRate = this.#rates.apply(this.#optimizer, position);
     const parts = {
-      model: this.#model,
-      preprocessing: preprocessingFor(this.#model, this.#data.train),
-      loss: this.#loss,
+      ...this.#parts,
       optimizer: this.#optimizer,
       lossScaler: this.#lossScaler,
+      gate: this.#watch.gate,
       clip,
       ...(accumulate !== undefined && { accumulate }),
-      beforeUpdate: () => this.#guard.beforeUpdate(step),
+      beforeUpdate: () => {
+        this.#guard.beforeUpdate(step);
+        this.#watch.beforeUpdate(step, this.#parts);
+      },
     };
     const pending = submitTrainingStep(parts, batch, { seed: this.#seed, step });
+    this.#watch.afterUpdate(step, this.#parts, batch);
     this.#average?.update(step);
     const snapshot = this.#isDue(step) ? this.#snapshot(step) : undefined;
     const submitMs = performance.now() - began;
@@ -484,6 +506,11 @@ export class TrainingRun {
       submitMs,
       snapshot,
     };
+  }
+
+  get #parts(): StepParts {
+    const preprocessing = preprocessingFor(this.#model, this.#data.train);
+    return { model: this.#model, preprocessing, loss: this.#loss };
   }
 
   /** While a checkpoint is being written, the next one waits. */
@@ -500,7 +527,8 @@ export class TrainingRun {
     const result = await submitted.pending.read();
     const deviceWaitMs = performance.now() - began;
     const { inUseBytes, peakBytes } = this.#model.device.memory();
-    checkFinite(result.loss, { step, epoch, learningRate });
+    const read = { step, epoch, learningRate, loss: result.loss };
+    const { gradientNorm, events } = await this.#watch.read(read, this.#parts);
     const warning = await this.#guard.afterStep(step, result.loss);
     this.#meter.add(result);
     this.#step = step;
@@ -508,6 +536,7 @@ export class TrainingRun {
     this.#position = submitted.position;
     await this.#stage(submitted.snapshot);
     if (warning) yield { type: 'warning', message: warning };
+    yield* events;
     yield* this.#checkpointEvents();
     this.#pace.add(result.images, performance.now());
     const event: StepEvent = {
@@ -522,6 +551,7 @@ export class TrainingRun {
       top1: result.top1 / result.images,
       top5: result.top5 / result.images,
       learningRate,
+      ...(gradientNorm !== undefined && { gradientNorm }),
       imagesPerSecond: this.#pace.imagesPerSecond,
       dataWaitMs,
       submitMs,

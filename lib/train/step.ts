@@ -4,7 +4,7 @@ import type { ImageBatch } from '../data/index.js';
 import type { Loss, Mode } from '../layers/index.js';
 import type { Model, Preprocessing } from '../models/index.js';
 import { affine, labelRank } from '../ops/index.js';
-import type { ClipOptions, LossScaler, SGD } from '../optim/index.js';
+import type { ClipOptions, FiniteGate, LossScaler, SGD } from '../optim/index.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Loss and hits of one batch. */
@@ -95,6 +95,8 @@ export interface TrainingStepParts extends StepParts {
   readonly optimizer: SGD;
   /** For float16: keeps small gradients from vanishing. */
   readonly lossScaler?: LossScaler | undefined;
+  /** Without a loss scale: keeps numbers that are not finite out of the weights. */
+  readonly gate?: FiniteGate | undefined;
   readonly clip?: ClipOptions | undefined;
   /** Parts that the batch goes through the network in. Default 1. */
   readonly accumulate?: number;
@@ -109,14 +111,21 @@ export function submitTrainingStep(
   { seed, step }: Pick<Mode, 'seed' | 'step'>,
 ): PendingResult {
   const { optimizer, accumulate = 1 } = parts;
-  const passes = partsOf(batch, accumulate).map((part, i) =>
-    // Random numbers of their own for each pass; those of a whole batch are the step's.
-    submitPass(parts, part, { share: part.size / batch.size, seed, step: (step - 1) * accumulate + i + 1 }),
+  const passes = passesOf(batch, { seed, step, accumulate }).map(({ part, ...mode }) =>
+    submitPass(parts, part, { share: part.size / batch.size, ...mode }),
   );
   parts.beforeUpdate?.();
-  optimizer.step({ lossScaler: parts.lossScaler, clip: parts.clip });
+  optimizer.step({ lossScaler: parts.lossScaler, gate: parts.gate, clip: parts.clip });
   const [only, ...more] = passes;
   return more.length === 0 ? (only as PendingBatch) : new PendingParts(passes);
+}
+
+/** The parts of a batch, each with random numbers of its own; those of a whole batch are the step's. */
+export function passesOf(
+  batch: ImageBatch,
+  { seed, step, accumulate = 1 }: Pick<Mode, 'seed' | 'step'> & { readonly accumulate?: number | undefined },
+) {
+  return partsOf(batch, accumulate).map((part, i) => ({ part, seed, step: (step - 1) * accumulate + i + 1 }));
 }
 
 /** Submits forward and backward of a part of a batch; `share` is its weight in the mean. */

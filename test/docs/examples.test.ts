@@ -7,7 +7,7 @@ import ts from 'typescript';
 import * as library from '../../lib/index.js';
 import { packageDirectory } from '../../lib/native/addon.js';
 
-const documents = ['README.md', 'docs/guide.md'];
+const documents = ['README.md', 'docs/guide.md', 'docs/errors.md'];
 /** Names that an example takes from the text around it: its data, and what earlier examples imported. */
 const context = [
   ...Object.keys(library).map((name) => `declare const ${name}: typeof import('alexnet').${name};`),
@@ -17,6 +17,7 @@ const context = [
   "declare const train: import('alexnet').ImageDataset;",
   "declare const validation: import('alexnet').ImageDataset;",
   "declare const progress: import('alexnet').Progress;",
+  "declare const trainer: import('alexnet').Trainer;",
   'declare const dir: string;',
 ].join('\n');
 

@@ -91,7 +91,7 @@ forEachDevice('a tensor', (on) => {
     assert.equal(await scalar.item(), 2.5);
     assert.equal(await single.item(), 7);
     await assert.rejects(pair.item(), {
-      name: 'RangeError',
+      name: 'ShapeError [ERR_SHAPE]',
       message: /needs one element; Tensor float32 \[2\]/,
     });
   });

@@ -1,24 +1,9 @@
-// What stops a training that cannot succeed, and says why.
-// Invariant: a guard never changes the training; it only warns or throws.
+// Stops a training that does not begin to learn, and says why.
+// Invariant: the guard never changes the training; it only warns or throws.
 import { TrainingError } from '../errors.js';
 import type { Parameter } from '../layers/index.js';
 import { sumSquares } from '../ops/index.js';
 import type { Tensor } from '../tensor/tensor.js';
-
-/** @throws TrainingError if the loss is NaN or infinite */
-export function checkFinite(
-  loss: number,
-  context: { step: number; epoch: number; learningRate: number },
-): void {
-  if (Number.isFinite(loss)) return;
-  const { step, epoch, learningRate } = context;
-  throw new TrainingError(
-    'ERR_NON_FINITE',
-    `The loss is ${loss} at step ${step} (epoch ${epoch}): the weights have left the range of float32. ` +
-      `The learning rate of ${learningRate} is too high for this data and these initial weights; try ` +
-      `${learningRate / 10}. Weights saved before this step are unharmed.`,
-  );
-}
 
 export interface DeadStartOptions {
   readonly classes: number;
