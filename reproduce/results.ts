@@ -54,8 +54,8 @@ export async function writeResult(folder: string, result: RunResult): Promise<vo
   await rename(`${file}.tmp`, file);
 }
 
-/** The result of a run that ended, if there is one of the very same experiment. */
-export async function readEnded(
+/** The result of the very same experiment, ended or not, if there is one. */
+export async function readResult(
   folder: string,
   run: Pick<RunResult, 'experiment' | 'seed'>,
 ): Promise<RunResult | undefined> {
@@ -63,7 +63,7 @@ export async function readEnded(
   if (text === undefined) return undefined;
   const result = JSON.parse(text) as RunResult;
   const same = JSON.stringify(result.experiment) === JSON.stringify(run.experiment);
-  return same && result.ended ? result : undefined;
+  return same ? result : undefined;
 }
 
 /** All results of a folder, in the order of their files' names. */

@@ -79,15 +79,46 @@ describe('A run of the reproductions', () => {
     assert.deepEqual(again, result);
   });
 
-  it('begins anew when it was interrupted, and gives the same numbers', async () => {
+  it('goes on after its last whole epoch when it was interrupted, to the same numbers', async () => {
+    const whole = await runExperiment(experiment, { ...options, folder: tempFiles({}) });
     const folder = tempFiles({});
-    const { ended, ...whole } = await runExperiment(experiment, { ...options, folder });
-    assert.equal(ended, 'completed');
-    await writeResult(folder, { ...whole, epochs: whole.epochs.slice(0, 1) });
-    const second = await runExperiment(experiment, { ...options, folder });
+    const lines: string[] = [];
+    const interrupted = runExperiment(experiment, {
+      ...options,
+      folder,
+      log: (line) => {
+        if (line.includes('epoch 2')) throw new Error('interrupted');
+      },
+    });
+    await assert.rejects(interrupted, /interrupted/);
+    const second = await runExperiment(experiment, {
+      ...options,
+      folder,
+      log: (line) => lines.push(line),
+    });
     const numbers = ({ epochs }: Pick<RunResult, 'epochs'>) =>
-      epochs.map(({ trainLoss, testLoss }) => [trainLoss, testLoss]);
+      epochs.map(({ epoch, learningRate, trainLoss, testLoss }) => [
+        epoch,
+        learningRate,
+        trainLoss,
+        testLoss,
+      ]);
     assert.deepEqual(numbers(second), numbers(whole));
+    const trained = lines.filter((line) => /: epoch \d/.test(line));
+    assert.deepEqual([trained.length, /epoch 3/.test(trained[0]!)], [1, true]);
+    assert.deepEqual(await readdir(folder), [path.basename(resultFile(folder, second))]);
+  });
+
+  it('begins anew when its checkpoint is gone', async () => {
+    const folder = tempFiles({});
+    const whole = await runExperiment(experiment, { ...options, folder });
+    const { ended: _, ...unfinished } = whole;
+    await writeResult(folder, { ...unfinished, epochs: whole.epochs.slice(0, 1) });
+    const again = await runExperiment(experiment, { ...options, folder });
+    assert.deepEqual(
+      again.epochs.map(({ testLoss }) => testLoss),
+      whole.epochs.map(({ testLoss }) => testLoss),
+    );
   });
 
   it('ends with the epoch that reaches the training error it goes for', async () => {
