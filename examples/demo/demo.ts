@@ -13,6 +13,7 @@ import {
   ImageFolderDataset,
   loadModel,
   openDevice,
+  PictureCache,
   scanImageFolder,
   Trainer,
   type LabelledFiles,
@@ -60,7 +61,8 @@ await report();
 
 async function trainOn(model: Model): Promise<void> {
   const pool = new DecodePool();
-  const open = (files: LabelledFiles) => new ImageFolderDataset(files, { pool });
+  const cache = await PictureCache.open({ folder: path.join(values.out, 'cache') });
+  const open = (files: LabelledFiles) => new ImageFolderDataset(files, { pool, cache });
   const data = { train: open(train), validation: open(validation as LabelledFiles) };
   const trainer = new Trainer(model, {
     epochs: Number(values.epochs),
@@ -76,7 +78,7 @@ async function trainOn(model: Model): Promise<void> {
   } finally {
     progress.close();
     model.dispose();
-    await Promise.all([data.train.close(), data.validation.close(), pool.close()]);
+    await Promise.all([data.train.close(), data.validation.close(), pool.close(), cache.close()]);
   }
 }
 

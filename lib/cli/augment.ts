@@ -3,35 +3,32 @@
 
 import { writeFile } from 'node:fs/promises';
 import {
+  computeColourStatistics,
   DataError,
   DEFAULT_SIDE,
   FileWriteError,
-  ImageFolderDataset,
   loadBatches,
   openDevice,
-  pcaColour,
   pngSheet,
   Preprocessing,
-  randomCrop,
-  randomErasing,
-  randomMirror,
-  randomResizedCrop,
-  scanImageFolder,
+  StoreDataset,
+  subsetDataset,
   type Augmentation,
   type Device,
   type ImageBatch,
   type ImageDataset,
-  type LabelledFiles,
   type RgbImage,
 } from '../index.js';
-import { flag, option, positional, type Values } from './args.js';
+import { option, positional, type Values } from './args.js';
+import { augmentationFrom, augmentationOptions } from './augmentation-options.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { device, seed, threads, workers } from './options.js';
 import { counted, note, print } from './output.js';
+import { allPictures, openPictures, pictureCount, sourceOptions, type Pictures } from './pictures.js';
 import { integer, text } from './values.js';
 
-const positionals = { dir: positional('DIR', 'folder of pictures, as for train') };
+const positionals = { dir: positional('DIR', 'pictures, as for train') };
 
 const options = {
   out: option({ value: 'FILE', parse: text, absent: 'sheet.png', help: 'the PNG file to write' }),
@@ -53,10 +50,8 @@ const options = {
     absent: 227,
     help: "side of the network's input in pixels",
   }),
-  noMirror: flag('as for train'),
-  pcaColour: flag('noise along the principal components of colours (of ImageNet), as in the paper'),
-  resizedCrop: flag('rectangles of random area and proportion, scaled, instead of random crops'),
-  erasing: flag('erase a random rectangle of half of the samples'),
+  ...augmentationOptions,
+  ...sourceOptions,
   seed: { ...seed, help: 'decides the samples (default 0)' },
   device,
   threads,
@@ -70,7 +65,7 @@ export const augment = command({
   summary: 'A sheet of pictures as training sees them: crops, mirrors, colours.',
   positionals,
   options,
-  details: ['Each row of the sheet is a picture: the stored square, then samples of it.'],
+  details: ['Each row of the sheet is a picture: as it is stored, then samples of it.'],
   examples: [
     'alexnet augment flowers',
     'alexnet augment flowers --pca-colour --samples 10 --out flowers.png',
@@ -79,19 +74,21 @@ export const augment = command({
 });
 
 async function makeSheet(args: Arguments): Promise<ExitCode> {
-  const { train } = await scanImageFolder(args.dir);
+  const { train, colours } = await allPictures(args.dir, args);
   using opened = openDevice(args.device, defined({ threads: args.threads }));
-  const side = Math.max(DEFAULT_SIDE, args.inputSize);
-  const dataset = new ImageFolderDataset(chosen(train, args.pictures), {
+  const side = train instanceof StoreDataset ? train.side : Math.max(DEFAULT_SIDE, args.inputSize);
+  const dataset = openPictures(chosen(train, args.pictures), {
     side,
-    ...defined({ workers: args.workers }),
+    files: { side, ...defined({ workers: args.workers }) },
   });
   try {
+    const statistics = args.pcaColour ? (colours ?? (await computeColourStatistics(dataset))) : undefined;
+    const augmentation = augmentationFrom(args, { size: args.inputSize, statistics });
     const rows: RgbImage[][] = [];
     for (let epoch = 0; epoch < args.samples; epoch++) {
-      const batch = await firstBatch(dataset, args, epoch);
+      const batch = await firstBatch(dataset, { args, augmentation, epoch });
       const samples = await look(opened, batch, args.inputSize);
-      samples.forEach((sample, i) => (rows[i] ??= [storedSquare(batch, i)]).push(sample));
+      samples.forEach((sample, i) => (rows[i] ??= [storedPicture(batch, i)]).push(sample));
     }
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
     await write(args.out, await pngSheet(rows));
@@ -110,19 +107,13 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-function augmentationOf({ inputSize: size, noMirror, ...wanted }: Arguments): Augmentation {
-  return [
-    wanted.resizedCrop ? randomResizedCrop({ size }) : randomCrop({ size }),
-    ...(noMirror ? [] : [randomMirror()]),
-    ...(wanted.pcaColour ? [pcaColour()] : []),
-    ...(wanted.erasing ? [randomErasing()] : []),
-  ];
-}
-
-/** Spread evenly over the folder, and so over its classes. */
-function chosen({ classNames, paths, labels }: LabelledFiles, count: number): LabelledFiles {
-  const taken = Math.min(count, paths.length);
-  const indices = Array.from({ length: taken }, (_, i) => Math.floor((i * paths.length) / taken));
+/** Spread evenly over the pictures, and so over their classes. */
+function chosen(pictures: Pictures, count: number): Pictures {
+  const length = pictureCount(pictures);
+  const taken = Math.min(count, length);
+  const indices = Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
+  if (!('paths' in pictures)) return subsetDataset(pictures, indices);
+  const { classNames, paths, labels } = pictures;
   return {
     classNames,
     paths: indices.map((index) => paths[index]!),
@@ -130,8 +121,11 @@ function chosen({ classNames, paths, labels }: LabelledFiles, count: number): La
   };
 }
 
-async function firstBatch(dataset: ImageDataset, args: Arguments, epoch: number): Promise<ImageBatch> {
-  const how = { batchSize: dataset.length, seed: args.seed, epoch, augmentation: augmentationOf(args) };
+async function firstBatch(
+  dataset: ImageDataset,
+  { args, augmentation, epoch }: { args: Arguments; augmentation: Augmentation; epoch: number },
+): Promise<ImageBatch> {
+  const how = { batchSize: dataset.length, seed: args.seed, epoch, augmentation };
   for await (const batch of loadBatches(dataset, how)) return batch;
   throw new DataError(`no picture of ${args.dir} can be decoded`);
 }
@@ -152,7 +146,8 @@ async function look(device: Device, batch: ImageBatch, size: number): Promise<Rg
   });
 }
 
-function storedSquare({ side, images }: ImageBatch, n: number): RgbImage {
+function storedPicture({ side, images, frames }: ImageBatch, n: number): RgbImage {
   const bytes = side * side * 3;
-  return { width: side, height: side, data: images.subarray(n * bytes, (n + 1) * bytes) };
+  const [offset = n * bytes, height = side, width = side] = frames?.subarray(n * 3, n * 3 + 3) ?? [];
+  return { width, height, data: images.subarray(offset, offset + height * width * 3) };
 }

@@ -23,7 +23,7 @@ import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { device, precision, seed, strict, threads, workers } from './options.js';
 import { counted, LiveLine, note, print, printJson } from './output.js';
-import { evaluationPictures, holdOutOption, openPictures, SPLITS } from './pictures.js';
+import { evaluationPictures, holdOutOption, openPictures, sourceOptions, SPLITS } from './pictures.js';
 import { integer, oneOf, text } from './values.js';
 
 const positionals = {
@@ -31,7 +31,7 @@ const positionals = {
     'RUN',
     'folder of a training (its best weights are taken), or a .safetensors file; the predictions of several are averaged',
   ),
-  dir: positional('DIR', 'folder of pictures or store, as for train; also one split of a folder'),
+  dir: positional('DIR', 'pictures, as for train; also one split of a folder'),
 };
 
 const options = {
@@ -41,6 +41,7 @@ const options = {
     help: 'test, val or train (default: test if DIR has it, else val, else all pictures)',
   }),
   holdOut: holdOutOption,
+  ...sourceOptions,
   seed: { ...seed, help: 'of the training, for the pictures that it held out (default 0)' },
   batchSize: option({ value: 'N', parse: integer({ from: 1 }), absent: 128, help: 'pictures at a time' }),
   views: option({
@@ -99,8 +100,7 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
     const side = models[0]?.preprocessing?.options.side ?? DEFAULT_SIDE;
     dataset = openPictures(files, {
       side,
-      // Every picture is read once.
-      files: { side, strict: args.strict, cacheBytes: 0, ...defined({ workers: args.workers }) },
+      files: { side, strict: args.strict, ...defined({ workers: args.workers }) },
     });
     const evaluation = await measure(models, dataset, args);
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);

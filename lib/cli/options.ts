@@ -3,7 +3,7 @@
 
 import type { Precision } from '../index.js';
 import { flag, option } from './args.js';
-import { bytes, integer, oneOf } from './values.js';
+import { bytes, integer, oneOf, text } from './values.js';
 
 export const device = option({
   value: 'KIND',
@@ -36,10 +36,16 @@ export const workers = option({
   help: 'threads that decode pictures (default: all that the process may use, at most 8)',
 });
 
+export const cache = option({
+  value: 'DIR|none',
+  parse: text,
+  help: "folder for decoded pictures, so that later epochs and runs need not decode (default: the user's cache); none: decode in every epoch",
+});
+
 export const cacheSize = option({
   value: 'SIZE',
   parse: bytes,
-  help: 'memory for decoded pictures, e.g. 2GiB, 500MB, 0 (default 1GiB); pictures that do not fit are decoded again in every epoch',
+  help: 'the most that the cache may take, e.g. 20GiB (default: half of the free disk)',
 });
 
 export const strict = flag('stop at a picture that cannot be decoded instead of leaving it out');

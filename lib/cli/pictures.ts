@@ -5,20 +5,24 @@ import {
   ArgumentError,
   DataError,
   ImageFolderDataset,
-  ImageStore,
-  isStore,
+  openSource,
+  recogniseSource,
+  scaleDataset,
   scanClasses,
-  scanImageFolder,
   splitDataset,
   StoreDataset,
+  type ColourStatistics,
+  type FilesSource,
   type ImageDataset,
+  type ImageFolder,
   type ImageFolderDatasetOptions,
   type LabelledFiles,
   type SplitOptions,
 } from '../index.js';
-import { option } from './args.js';
+import { option, type Values } from './args.js';
+import { defined } from './defined.js';
 import { UsageError } from './usage-error.js';
-import { number } from './values.js';
+import { number, text } from './values.js';
 
 export const SPLITS = ['test', 'val', 'train'] as const;
 export type Split = (typeof SPLITS)[number];
@@ -32,15 +36,30 @@ export const holdOutOption = option({
   help: `part of every class that is held out for validation where DIR has no val folder (default ${HOLD_OUT})`,
 });
 
-/** Files to be decoded, or pictures of a store. */
-export type Pictures = LabelledFiles | StoreDataset;
+export const sourceOptions = {
+  listDir: option({
+    value: 'DIR',
+    parse: text,
+    help: 'for a CSV or JSON list: the folder that its file names are relative to (default: that of the list)',
+  }),
+  valLabels: option({
+    value: 'FILE',
+    parse: text,
+    help: 'for ImageNet: the classes of the pictures in DIR/val (default: DIR/val.txt or DIR/LOC_val_solution.csv)',
+  }),
+};
+
+type SourceArguments = Values<Record<never, never>, typeof sourceOptions>;
+
+/** Files to be decoded, or pictures that are decoded. */
+export type Pictures = LabelledFiles | ImageDataset;
 
 export function pictureCount(pictures: Pictures): number {
   return pictures.labels.length;
 }
 
 /**
- * Opens pictures as squares of a side.
+ * Opens pictures as squares of a side; those in memory are scaled to it.
  * @param options.side  in pixels; not for files with a pool, which has its own
  * @throws ArgumentError if a store has another side
  */
@@ -48,7 +67,8 @@ export function openPictures(
   pictures: Pictures,
   { side, files }: { readonly side: number; readonly files: ImageFolderDatasetOptions },
 ): ImageDataset {
-  if (!(pictures instanceof StoreDataset)) return new ImageFolderDataset(pictures, files);
+  if ('paths' in pictures) return new ImageFolderDataset(pictures, files);
+  if (!(pictures instanceof StoreDataset)) return scaleDataset(pictures, { side });
   if (pictures.side === side) return pictures;
   throw new ArgumentError(
     `the store holds pictures of ${pictures.side} pixels, the model takes ${side}: ` +
@@ -63,21 +83,23 @@ interface PictureSource {
   readonly train: Pictures;
   readonly validation: Pictures | undefined;
   readonly test: Pictures | undefined;
+  /** Of the training pictures, where they are known. */
+  readonly colours: ColourStatistics | undefined;
   readonly holdOut: (options: SplitOptions) => { readonly train: Pictures; readonly validation: Pictures };
 }
 
-async function openSource(path: string): Promise<PictureSource> {
-  if (!(await isStore(path))) {
-    const folder = await scanImageFolder(path);
-    const { train, validation, test } = folder;
-    return {
-      part: 'folder',
-      ...{ train, validation, test },
-      holdOut: (options) => splitDataset(train, options),
-    };
+async function splitsOf(path: string, args: SourceArguments): Promise<PictureSource> {
+  const source = await openSource(path, asOptions(args));
+  if (source.format !== 'store') {
+    const { format, train, test } = source;
+    const validation = 'validation' in source ? source.validation : undefined;
+    const holdOut = (options: SplitOptions) =>
+      'paths' in train ? splitDataset(train, options) : splitDataset(train, options);
+    const part = format === 'folder' || format === 'imagenet' ? 'folder' : 'split';
+    return { part, train, validation, test, colours: undefined, holdOut };
   }
   // Open until the process ends: the datasets read from it.
-  const store = await ImageStore.open(path);
+  const { store } = source;
   const split = (name: 'validation' | 'test'): StoreDataset | undefined =>
     store.splits.includes(name) ? store.dataset(name) : undefined;
   return {
@@ -85,8 +107,40 @@ async function openSource(path: string): Promise<PictureSource> {
     train: store.dataset('train'),
     validation: split('validation'),
     test: split('test'),
+    colours: store.colours,
     holdOut: (options) => store.holdOut(options),
   };
+}
+
+function asOptions({ listDir, valLabels }: SourceArguments): {
+  pictures?: string;
+  validationLabels?: string;
+} {
+  return defined({ pictures: listDir, validationLabels: valLabels });
+}
+
+/**
+ * The files of a folder, a list or ImageNet.
+ * @throws UsageError if there are pictures that are decoded already
+ */
+export async function filesIn(path: string, args: SourceArguments): Promise<ImageFolder> {
+  const options = asOptions(args);
+  const format = await recogniseSource(path, options);
+  if (format === 'store') throw new UsageError(`${path} is a store already; give the folder of pictures`);
+  if (format === 'cifar10' || format === 'idx') {
+    throw new UsageError(
+      `${path}: these pictures need no decoding; give the folder to alexnet train as it is`,
+    );
+  }
+  return (await openSource(path, options)) as FilesSource;
+}
+
+/** The training pictures of what `train` takes, none held out. */
+export async function allPictures(
+  path: string,
+  args: SourceArguments,
+): Promise<Pick<PictureSource, 'train' | 'colours'>> {
+  return splitsOf(path, args);
 }
 
 export interface TrainingPictures {
@@ -94,9 +148,11 @@ export interface TrainingPictures {
   readonly validation: Pictures;
   /** Where the validation pictures come from. */
   readonly source: string;
+  /** Of the training pictures, where they are known: a store's. */
+  readonly colours: ColourStatistics | undefined;
 }
 
-interface PictureOptions {
+interface PictureOptions extends SourceArguments {
   readonly dir: string;
   readonly holdOut: number | undefined;
   readonly seed: number;
@@ -110,15 +166,17 @@ export async function trainingPictures(
   options: PictureOptions & { readonly val: string | undefined },
 ): Promise<TrainingPictures> {
   const { dir, val, holdOut = HOLD_OUT, seed } = options;
-  const folder = await openSource(dir);
+  const folder = await splitsOf(dir, options);
+  const { colours } = folder;
   if (val !== undefined) {
-    const validation = (await isStore(val)) ? (await openSource(val)).train : await scanClasses(val);
+    const format = await recogniseSource(val);
+    const validation = format === 'folder' ? await scanClasses(val) : (await splitsOf(val, options)).train;
     checkSameClasses(validation, folder.train, { val, dir });
-    return { train: folder.train, validation, source: `from ${val}` };
+    return { train: folder.train, validation, source: `from ${val}`, colours };
   }
   if (!folder.validation) {
     const source = `held out: ${Number((holdOut * 100).toPrecision(3))} % of every class`;
-    return { ...folder.holdOut({ holdOut, seed }), source };
+    return { ...folder.holdOut({ holdOut, seed }), source, colours };
   }
   if (options.holdOut !== undefined) {
     throw new UsageError(
@@ -129,6 +187,7 @@ export async function trainingPictures(
     train: folder.train,
     validation: folder.validation,
     source: `from the validation ${folder.part} of ${dir}`,
+    colours,
   };
 }
 
@@ -163,7 +222,7 @@ export async function evaluationPictures(
   options: PictureOptions & { readonly split: Split | undefined },
 ): Promise<ChosenPictures> {
   const { dir, split, holdOut = HOLD_OUT, seed } = options;
-  const { train, validation, test, part, holdOut: divide } = await openSource(dir);
+  const { train, validation, test, part, holdOut: divide } = await splitsOf(dir, options);
   const hasFolder = {
     test: test !== undefined,
     val: validation !== undefined,

@@ -15,13 +15,17 @@ import { flag, option, positional, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { strict } from './options.js';
+import { filesIn, sourceOptions } from './pictures.js';
 import { counted, LiveLine, note, print, printJson, shellWord } from './output.js';
 import { StopRequest } from './signals.js';
 import { UsageError } from './usage-error.js';
 import { integer, oneOf, text } from './values.js';
 
 const positionals = {
-  dir: positional('DIR', 'folder of pictures, as for train; its train, val and test go into one store'),
+  dir: positional(
+    'DIR',
+    'folder of pictures, a list of them, or a folder of ImageNet, as for train; train, val and test go into one store',
+  ),
 };
 
 const options = {
@@ -39,6 +43,7 @@ const options = {
     help: 'what is kept of a scaled picture: the central square, or all of it, for crops over the whole picture',
   }),
   overwrite: flag('replace a store that is there'),
+  ...sourceOptions,
   strict,
   workers: option({
     value: 'N',
@@ -68,7 +73,7 @@ async function runPreparation(args: Values<typeof positionals, typeof options>):
   using line = new LiveLine();
   const pace = new Pace();
   try {
-    const result = await prepareStore(dir, {
+    const result = await prepareStore(await filesIn(dir, args), {
       ...{ out, side, framing, overwrite, strict: args.strict, signal: stop.signal },
       onProgress: (progress) => line.show(pace.text(progress)),
       ...defined({ workers }),

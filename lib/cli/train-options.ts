@@ -3,8 +3,9 @@
 
 import { presets, type PresetName } from '../index.js';
 import { flag, option, optionalPositional, type Values } from './args.js';
-import { cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
-import { holdOutOption } from './pictures.js';
+import { augmentationOptions } from './augmentation-options.js';
+import { cache, cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
+import { holdOutOption, sourceOptions } from './pictures.js';
 import { schedule } from './schedule-option.js';
 import { integer, list, number, oneOf, text } from './values.js';
 
@@ -16,7 +17,8 @@ const presetNames = Object.keys(presets) as PresetName[];
 export const positionals = {
   dir: optionalPositional(
     'DIR',
-    'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val; or a store made by prepare',
+    'folder of pictures: DIR/<class>/<picture>, or DIR/train/<class>/<picture> and DIR/val; a store made by prepare; ' +
+      'a CSV or JSON list of pictures and classes; or a folder of ImageNet, CIFAR-10 (binary) or MNIST',
   ),
 };
 
@@ -27,6 +29,7 @@ export const options = {
     help: 'validation pictures, DIR/<class>/<picture> or a store, instead of DIR/val',
   }),
   holdOut: holdOutOption,
+  ...sourceOptions,
   out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for weights and checkpoints' }),
   overwrite: flag('replace what the folder already has of an earlier training'),
   resume: option({
@@ -135,8 +138,8 @@ export const options = {
     parse: integer({ from: 1 }),
     help: 'end when the validation error has not improved for so long',
   }),
-  noMirror: flag('do not mirror half of the pictures: for text, digits, traffic signs'),
-  pcaColour: flag("noise along the principal components of the pictures' colours, as in the paper"),
+  ...augmentationOptions,
+  balanced: flag('take each class equally often in an epoch, however many pictures it has'),
   seed: {
     ...seed,
     help: 'decides initial weights, order, crops, dropout and which pictures are held out (default 0)',
@@ -149,6 +152,7 @@ export const options = {
   device,
   threads,
   workers,
+  cache,
   cacheSize,
   quiet: flag('no header and no progress; warnings and errors are still shown'),
   json: flag('every event of the training on stdout, one JSON object a line'),

@@ -44,13 +44,17 @@ type SessionOption = (typeof SESSION)[number];
 /** What may differ when training goes on: it leads to the same weights, or to later ones. */
 const CHANGEABLE = [
   ...['val', 'epochs', 'checkpointEvery', 'keepCheckpoints', 'strict'],
-  ...['device', 'threads', 'workers', 'cacheSize'],
+  ...['device', 'threads', 'workers', 'cache', 'cacheSize'],
 ] as const;
 
 export function configurationOf(args: PlannedArguments, sizes: Sizes): Configuration {
   const { resume: _, out: __, overwrite: ___, quiet: ____, json: _____, ...rest } = args;
-  const { dir, val } = args;
-  const places = { dir: resolve(dir), ...(val !== undefined && { val: resolve(val) }) };
+  const named = Object.entries({ val: args.val, listDir: args.listDir, valLabels: args.valLabels });
+  const given = named.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const places = {
+    dir: resolve(args.dir),
+    ...Object.fromEntries(given.map(([name, path]) => [name, resolve(path)])),
+  };
   return { command: 'alexnet train', arguments: { ...rest, ...places }, sizes };
 }
 

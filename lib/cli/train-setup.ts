@@ -4,15 +4,14 @@
 import {
   alexnet,
   computeColourStatistics,
-  DEFAULT_CACHE_BYTES,
   DEFAULT_SIDE,
   findWeights,
   loadPretrained,
-  pcaColour,
+  PictureCache,
+  pictureCacheFolder,
   presets,
-  randomCrop,
-  randomMirror,
   Trainer,
+  userCacheFolder,
   type Augmentation,
   type DecodePool,
   type Device,
@@ -22,8 +21,9 @@ import {
   type TrainerOptions,
   type TrainingData,
 } from '../index.js';
+import { augmentationFrom } from './augmentation-options.js';
 import { defined } from './defined.js';
-import { openPictures, pictureCount, type Pictures, type TrainingPictures } from './pictures.js';
+import { openPictures, type Pictures, type TrainingPictures } from './pictures.js';
 import { scheduleOptions } from './schedule-option.js';
 import { configurationOf, type PlannedArguments, type Sizes, type TrainPlan } from './train-resume.js';
 
@@ -57,32 +57,49 @@ export function sizesOf({ preset }: PlannedArguments, { inputShape, preprocessin
   return { side, size };
 }
 
-/** Both share the threads that decode, and the memory, by their numbers of pictures. */
+/** Both share the threads that decode, and the cache. */
 export function openDatasets(
-  { cacheSize = DEFAULT_CACHE_BYTES, strict }: PlannedArguments,
-  { pictures, pool }: { readonly pictures: TrainingPictures; readonly pool: DecodePool },
+  { strict }: PlannedArguments,
+  parts: { pictures: TrainingPictures; pool: DecodePool; cache: PictureCache | undefined },
 ): TrainingData {
-  const { train: training, validation } = pictures;
-  const all = pictureCount(training) + pictureCount(validation);
-  const open = (pictures: Pictures) =>
-    openPictures(pictures, {
-      side: pool.side,
-      files: { pool, strict, cacheBytes: (cacheSize * pictureCount(pictures)) / all },
-    });
-  return { train: open(training), validation: open(validation) };
+  const { pictures, pool, cache } = parts;
+  const open = (from: Pictures) => openPictures(from, { side: pool.side, files: { pool, strict, cache } });
+  return { train: open(pictures.train), validation: open(pictures.validation) };
+}
+
+/** Where decoded pictures are kept; nowhere if there is nothing to decode, or no place for them. */
+export async function openCache(
+  { dir, cache: place, cacheSize }: PlannedArguments,
+  { pictures, warn }: { readonly pictures: TrainingPictures; readonly warn: (message: string) => void },
+): Promise<PictureCache | undefined> {
+  if (place === 'none' || !('paths' in pictures.train)) return undefined;
+  try {
+    const folder = await pictureCacheFolder(dir, place ?? userCacheFolder());
+    return await PictureCache.open({ folder, ...defined({ maxBytes: cacheSize }) });
+  } catch (error) {
+    if (place !== undefined) throw error;
+    warn(`decoding in every epoch: ${(error as Error).message}; give a folder with --cache DIR`);
+    return undefined;
+  }
 }
 
 /** Colours are learned from this many pictures at most: more do not change their components. */
 const COLOUR_PICTURES = 2000;
 
 export async function augmentationOf(
-  { noMirror, pcaColour: noise }: PlannedArguments,
-  { size, dataset, signal }: Sizes & { readonly dataset: ImageDataset; readonly signal: AbortSignal },
+  args: PlannedArguments,
+  parts: {
+    readonly size: number;
+    readonly pictures: TrainingPictures;
+    readonly dataset: ImageDataset;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Augmentation> {
-  const crop = [randomCrop({ size }), ...(noMirror ? [] : [randomMirror()])];
-  if (!noise) return crop;
-  const statistics = await computeColourStatistics(dataset, { maxPictures: COLOUR_PICTURES, signal });
-  return [...crop, pcaColour({ statistics })];
+  const { size, pictures, dataset, signal } = parts;
+  if (!args.pcaColour) return augmentationFrom(args, { size });
+  const statistics =
+    pictures.colours ?? (await computeColourStatistics(dataset, { maxPictures: COLOUR_PICTURES, signal }));
+  return augmentationFrom(args, { size, statistics });
 }
 
 interface TrainerParts {
@@ -115,7 +132,7 @@ function trainerOptions(args: PlannedArguments, model: Model): TrainerOptions {
   const { epochs, batchSize, seed, out, accumulate, learningRate, momentum, weightDecay } = args;
   const { labelSmoothing, averaging, earlyStopping, clipNorm, clipValue } = args;
   return {
-    ...{ epochs, batchSize, seed, out, accumulate },
+    ...{ epochs, batchSize, seed, out, accumulate, sampler: args.balanced ? 'balanced' : 'shuffle' },
     ...defined({ learningRate, momentum, weightDecay, labelSmoothing }),
     ...scheduleOptions(args),
     ...(averaging !== undefined && { averaging: { decay: averaging } }),

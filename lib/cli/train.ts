@@ -21,7 +21,7 @@ import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
 import { TrainingReport } from './train-report.js';
 import { planResume, type TrainPlan } from './train-resume.js';
-import { augmentationOf, freshModel, makeTrainer, openDatasets, sizesOf } from './train-setup.js';
+import { augmentationOf, freshModel, makeTrainer, openCache, openDatasets, sizesOf } from './train-setup.js';
 import { UsageError } from './usage-error.js';
 
 export const train = command({
@@ -58,10 +58,14 @@ async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Pr
   const fresh = plan.checkpoint ? undefined : await freshModel(plan.args, { pictures, device });
   const sizes = plan.checkpoint ? plan.sizes : sizesOf(plan.args, fresh as Model);
   const pool = new DecodePool(defined({ side: sizes.side, workers: plan.args.workers }));
+  const warn = (message: string): void => report.handle({ type: 'warning', message });
+  const cache = await openCache(plan.args, { pictures, warn });
   try {
-    const data = openDatasets(plan.args, { pictures, pool });
+    const data = openDatasets(plan.args, { pictures, pool, cache });
     const { signal } = stop;
-    const augmentation = await augmentationOf(plan.args, { ...sizes, dataset: data.train, signal });
+    const augmentation = await augmentationOf(plan.args, {
+      ...{ size: sizes.size, pictures, dataset: data.train, signal },
+    });
     const trainer = await makeTrainer(plan, { device, model: fresh, sizes, augmentation });
     using model = trainer.model;
     report.start(...describe(plan, { pictures, model, device }));
@@ -72,7 +76,7 @@ async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Pr
     report.fail();
     throw error;
   } finally {
-    await pool.close();
+    await Promise.all([pool.close(), cache?.close()]);
   }
 }
 

@@ -72,6 +72,9 @@ export class DecodePool {
   /** What the shorter side is scaled to, in pixels. */
   readonly side: number;
   readonly framing: Framing;
+  /** Pictures of more pixels are refused. */
+  readonly maxPixels: number;
+  readonly decoder: Decoder;
   readonly #timeoutMs: number;
   readonly #workerData: DecodeWorkerData;
   readonly #threads = new Set<Thread>();
@@ -94,6 +97,8 @@ export class DecodePool {
     this.workers = workers;
     this.side = side;
     this.framing = framing;
+    this.maxPixels = maxPixels;
+    this.decoder = decoder;
     this.#timeoutMs = timeoutMs;
     this.#workerData = { frame: { side, framing }, maxPixels, decoder };
   }

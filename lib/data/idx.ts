@@ -58,6 +58,11 @@ export async function readIdx({ images, labels, classNames }: IdxOptions): Promi
   });
 }
 
+/** Whether one of a folder's files is called as the training pictures of MNIST are. */
+export function hasIdxFiles(names: readonly string[]): boolean {
+  return names.some((name) => /^train-images[-.]idx3-ubyte(\.gz)?$/.test(name));
+}
+
 /**
  * Reads MNIST, Fashion-MNIST or KMNIST from a folder with their four files, plain or gzipped (train-images-idx3-ubyte,
  * train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; a dot in place of the second dash is fine).

@@ -1,4 +1,4 @@
-// A dataset over picture files: decoded in threads when first read, then kept in memory as far as the limit allows.
+// A dataset over picture files: decoded in threads when they are read, or taken from a cache on the disk.
 // Invariant: what read() gives depends on the files only, not on the cache, the number of threads or their timing.
 
 import { AbortedError, ArgumentError, DataError, DecodeError, DisposedError } from '../errors.js';
@@ -6,11 +6,9 @@ import type { Decoder } from './codecs/index.js';
 import { DecodePool } from './decode-pool.js';
 import { reasonOf } from './decode.js';
 import type { LabelledFiles } from './labelled-files.js';
+import type { CachedPictures, PictureCache } from './picture-cache.js';
 import { checkReadRequest } from './read-request.js';
 import type { ImageDataset } from './types.js';
-
-/** 1 GiB: 5,461 pictures at 256 x 256. */
-export const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 export interface ImageFolderDatasetOptions {
   /** Side of the squares that pictures are scaled to, in pixels. Default 256. Not together with `pool`. */
@@ -24,10 +22,10 @@ export interface ImageFolderDatasetOptions {
   /** Decode in this pool, which stays the caller's: close() leaves it open. Default: a pool of the dataset's own. */
   readonly pool?: DecodePool;
   /**
-   * Memory for decoded squares, in bytes; a picture takes side * side * 3 (196,608 at 256). The first pictures read fill
-   * it and stay, so that later epochs decode only what did not fit. Default 1 GiB; 0 keeps nothing.
+   * Where decoded squares are kept, so that later epochs, and later runs, need not decode. It stays the caller's.
+   * Default: none; every read decodes.
    */
-  readonly cacheBytes?: number;
+  readonly cache?: PictureCache | undefined;
   /** Whether a picture that cannot be decoded makes read() reject instead of being left out. Default false. */
   readonly strict?: boolean;
 }
@@ -41,8 +39,8 @@ export class ImageFolderDataset implements ImageDataset {
   readonly #pool: DecodePool;
   readonly #ownsPool: boolean;
   readonly #strict: boolean;
-  readonly #mostCached: number;
-  readonly #cache = new Map<number, Uint8Array>();
+  readonly #cache: PictureCache | undefined;
+  #cached: Promise<CachedPictures> | undefined;
   readonly #failures = new Map<number, DecodeError>();
   #closed = false;
 
@@ -51,8 +49,12 @@ export class ImageFolderDataset implements ImageDataset {
    * @throws DataError if there are no files
    */
   constructor(files: LabelledFiles, options: ImageFolderDatasetOptions = {}) {
-    const { pool, cacheBytes = DEFAULT_CACHE_BYTES, strict = false, ...poolOptions } = options;
-    if (!(cacheBytes >= 0)) throw new ArgumentError(`cacheBytes is ${cacheBytes}, expected 0 or more bytes`);
+    const { pool, cache, strict = false, ...poolOptions } = options;
+    if (pool && pool.framing !== 'centre') {
+      throw new ArgumentError(
+        `the pool has the framing '${pool.framing}', expected 'centre': pictures are squares here`,
+      );
+    }
     const given = Object.entries(poolOptions).filter(([, value]) => value !== undefined);
     if (pool && given.length > 0) {
       throw new ArgumentError(
@@ -67,7 +69,7 @@ export class ImageFolderDataset implements ImageDataset {
     this.#ownsPool = !pool;
     this.#strict = strict;
     this.side = this.#pool.side;
-    this.#mostCached = Math.floor(cacheBytes / (this.side * this.side * 3));
+    this.#cache = cache;
   }
 
   get length(): number {
@@ -95,35 +97,42 @@ export class ImageFolderDataset implements ImageDataset {
   async read(indices: readonly number[], out: Uint8Array, signal?: AbortSignal): Promise<boolean[]> {
     if (this.#closed) throw new DisposedError('the dataset is closed; make a new one');
     checkReadRequest(this, indices, out);
-    const fresh = await this.#decode(
-      indices.filter((index) => !this.#isKnown(index)),
-      signal,
-    );
-    if (this.#closed) throw new AbortedError('reading pictures was aborted: the dataset was closed');
+    const cached = await (this.#cached ??= this.#cache?.for(this.#pool, this.#paths));
+    await cached?.look(indices);
+    this.#checkStillOpen();
     const bytes = this.side * this.side * 3;
+    const missing = indices.filter((index, position) => {
+      if (this.#failures.has(index)) return false;
+      const square = cached?.get(index);
+      if (square?.length !== bytes) return true;
+      out.set(square, position * bytes);
+      return false;
+    });
+    const fresh = await this.#decode(missing, { cached, signal });
+    this.#checkStillOpen();
     return indices.map((index, position) => {
-      const square = this.#cache.get(index) ?? fresh.get(index);
+      const square = fresh.get(index);
       if (square) out.set(square, position * bytes);
-      else if (this.#strict) throw this.#failures.get(index)!;
-      return square !== undefined;
+      else if (this.#strict && this.#failures.has(index)) throw this.#failures.get(index)!;
+      return !this.#failures.has(index);
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cache.clear();
     if (this.#ownsPool) await this.#pool.close();
   }
 
-  #isKnown(index: number): boolean {
-    return this.#cache.has(index) || this.#failures.has(index);
+  #checkStillOpen(): void {
+    if (this.#closed) throw new AbortedError('reading pictures was aborted: the dataset was closed');
   }
 
-  /** Decodes pictures, keeps what the cache has room for, records what failed, and returns the rest. */
+  /** Decodes pictures, gives them to the cache, and records what failed. */
   async #decode(
     indices: readonly number[],
-    signal: AbortSignal | undefined,
+    options: { readonly cached: CachedPictures | undefined; readonly signal: AbortSignal | undefined },
   ): Promise<Map<number, Uint8Array>> {
+    const { cached, signal } = options;
     const wanted = [...new Set(indices)];
     const results = await this.#pool.decode(
       wanted.map((index) => this.#paths[index]!),
@@ -133,8 +142,10 @@ export class ImageFolderDataset implements ImageDataset {
     for (const [position, index] of wanted.entries()) {
       const result = results[position]!;
       if (result instanceof DecodeError) this.#failures.set(index, result);
-      else if (this.#cache.size < this.#mostCached) this.#cache.set(index, result.data);
-      else squares.set(index, result.data);
+      else {
+        squares.set(index, result.data);
+        await cached?.add(index, result.data);
+      }
     }
     return squares;
   }

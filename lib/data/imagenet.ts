@@ -30,6 +30,11 @@ export interface ImageNetFolder extends ImageFolder {
 
 const DEFAULT_LABELS = ['val.txt', 'LOC_val_solution.csv'];
 
+/** Whether the labels of the validation pictures are in one of a folder's files. */
+export function hasValidationList(names: readonly string[]): boolean {
+  return DEFAULT_LABELS.some((name) => names.includes(name));
+}
+
 /**
  * Scans ImageNet's own layout. DIR/val may also hold a folder for each synset; without DIR/val there is no validation.
  * @throws DataError if train or the labels are missing, a list does not fit the pictures (with its line), or a synset has

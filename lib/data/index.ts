@@ -6,11 +6,13 @@ export { CIFAR10_CLASS_NAMES, readCifar10, type Cifar10Options } from './cifar10
 export type { ColourStatistics, Triple } from './colour.js';
 export { DecodePool, type DecodePoolOptions } from './decode-pool.js';
 export { decodeFile, decodeImage, DEFAULT_MAX_PIXELS, type DecodeOptions } from './decode.js';
+export { ImageFolderDataset, type ImageFolderDatasetOptions } from './image-folder-dataset.js';
 export {
-  DEFAULT_CACHE_BYTES,
-  ImageFolderDataset,
-  type ImageFolderDatasetOptions,
-} from './image-folder-dataset.js';
+  PictureCache,
+  pictureCacheFolder,
+  userCacheFolder,
+  type PictureCacheOptions,
+} from './picture-cache.js';
 export { scanClasses, scanImageFolder, type ImageFolder } from './image-folder.js';
 export { InMemoryDataset, type InMemoryDatasetOptions } from './in-memory-dataset.js';
 export { splitDataset, type LabelledFiles, type SplitOptions } from './labelled-files.js';
@@ -21,6 +23,16 @@ export { pngSheet } from './sheet.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
 export type { Sampler } from './sampler.js';
+export { scaleDataset } from './scaled-dataset.js';
+export {
+  openSource,
+  recogniseSource,
+  type DatasetSource,
+  type FilesSource,
+  type SourceFormat,
+  type SourceOptions,
+  type StoreSource,
+} from './source.js';
 export { limitPerClass, subsetDataset, type LimitOptions } from './subset.js';
 export { collectDataset, type CollectOptions, type LabelledImage } from './collect.js';
 export { readIdx, readMnist, type IdxOptions } from './idx.js';

@@ -1,7 +1,13 @@
 // What a training is told: its options, their checks, and the part of them that a checkpoint can hold.
 // Invariant: what a checkpoint holds is plain data; functions and objects of the caller's are asked for again.
 import { ArgumentError } from '../errors.js';
-import { checkAugmentation, randomCrop, randomMirror, type Augmentation } from '../data/index.js';
+import {
+  checkAugmentation,
+  randomCrop,
+  randomMirror,
+  type Augmentation,
+  type Sampler,
+} from '../data/index.js';
 import type { Loss } from '../layers/index.js';
 import type { Model } from '../models/index.js';
 import {
@@ -58,6 +64,8 @@ export interface TrainerOptions {
    * Default: a random crop, and half of the pictures mirrored.
    */
   readonly augmentation?: Augmentation;
+  /** How an epoch goes through the training pictures. Default 'shuffle'; 'balanced' takes each class equally often. */
+  readonly sampler?: Sampler;
   /** false: the default augmentation without its mirror, for text, digits, traffic signs. Not with `augmentation`. */
   readonly mirror?: boolean;
   /** Folder for checkpoints, best.safetensors and last.safetensors. Default: nothing is written. */

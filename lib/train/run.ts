@@ -450,7 +450,7 @@ export class TrainingRun {
       seed: this.#seed,
       epoch: this.#epoch,
       startPosition: this.#position,
-      shuffle: true,
+      sampler: this.#options.sampler ?? 'shuffle',
       dropLast: true,
       augmentation: trainingAugmentation(this.#model, this.#options),
       signal: this.#signal,

@@ -20,7 +20,8 @@ function paths(pictures: Pictures): readonly string[] {
   return pictures.paths;
 }
 
-const plain = { val: undefined, holdOut: undefined, seed: 0 };
+const source = { listDir: undefined, valLabels: undefined };
+const plain = { val: undefined, holdOut: undefined, seed: 0, ...source };
 
 describe('the pictures of a training', () => {
   it('are held out where there is no validation folder, one of ten of every class by default', async () => {
@@ -57,7 +58,7 @@ describe('the pictures of a training', () => {
 
 describe('the pictures of an evaluation', () => {
   const choose = async (dir: string, split?: Split, holdOut?: number) => {
-    const { files, what } = await evaluationPictures({ dir, split, holdOut, seed: 0 });
+    const { files, what } = await evaluationPictures({ dir, split, holdOut, seed: 0, ...source });
     return { files: paths(files), what: what.replace(dir, 'DIR') };
   };
 

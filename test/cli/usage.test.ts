@@ -74,7 +74,7 @@ describe('alexnet', () => {
     const cwd = tempFiles({});
     const plain = await alexnet(['train', 'missing'], { cwd });
     assert.deepEqual([plain.code, plain.stdout], [1, '']);
-    assert.equal(plain.stderr, 'error: missing: there is no such folder; check the path\n');
+    assert.equal(plain.stderr, 'error: missing: there is no such folder or file; check the path\n');
     const debugging = await alexnet(['train', 'missing'], { cwd, env: { ALEXNET_DEBUG: '1' } });
     assert.equal(debugging.code, 1);
     assert.match(debugging.stderr, /^DataError \[ERR_DATA\]: missing: .*\n +at .*caused by: Error: ENOENT/s);

@@ -148,7 +148,7 @@ describe('loadBatches from files', () => {
     it(`gives the same batches for 1, 2 and 4 workers: ${sampler}`, async () => {
       const files = folder();
       const load = async (workers: number, options: Partial<LoaderOptions>): Promise<LoadedBatch[]> => {
-        const dataset = new ImageFolderDataset(files, { side: 8, workers, cacheBytes: 0 });
+        const dataset = new ImageFolderDataset(files, { side: 8, workers });
         try {
           return await collect(dataset, { augmentation: [randomCrop({ size: 5 })], sampler, ...options });
         } finally {

@@ -13,7 +13,10 @@ export const FILES_A_CHUNK = 1024;
 
 /** LMDB's meta page, lib/lmdb/mdb.c: where its fields are. */
 const MAGIC = 0xbeefc0de;
-const META_FIELDS = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152, end: 160 } as const;
+export const META_FIELDS = {
+  ...{ magic: 24, pageSize: 48, freeDatabase: 48, mainDatabase: 96, lastPage: 144, transaction: 152 },
+  end: 160,
+} as const;
 
 export interface StoreDatabase {
   readonly root: RootDatabase<Buffer>;
@@ -93,14 +96,27 @@ export function measureDatabase(folder: string): { bytes: number; needed: number
     const pageSize = head.getUint32(META_FIELDS.pageSize, true);
     // LMDB writes both meta pages before anything else, in one go.
     if (bytes === 0 || (bytes < 2 * pageSize && isMetaPage(head))) return undefined;
-    const pages = isMetaPage(head) ? [head, readMetaPage(file, pageSize)].filter(isMetaPage) : [];
-    if (pages.length === 0) throw new FileFormatError(path, `it is damaged, or not of a store. ${ANEW}`);
-    const current = pages.reduce((a, b) => (transactionOf(b) > transactionOf(a) ? b : a));
-    const lastPage = current.getBigUint64(META_FIELDS.lastPage, true);
+    const { meta } = currentMetaPage(folder, file);
+    const lastPage = meta.getBigUint64(META_FIELDS.lastPage, true);
     return { bytes, needed: (Number(lastPage) + 1) * pageSize };
   } finally {
     closeSync(file);
   }
+}
+
+/**
+ * The newer of the two meta pages of an open data file.
+ * @throws FileFormatError if there is none
+ */
+export function currentMetaPage(folder: string, file: number): { meta: DataView; pageSize: number } {
+  const head = readMetaPage(file, 0);
+  const pageSize = head.getUint32(META_FIELDS.pageSize, true);
+  const isPlausible = isMetaPage(head) && pageSize >= 512 && pageSize <= 2 ** 16;
+  const pages = isPlausible ? [head, readMetaPage(file, pageSize)].filter(isMetaPage) : [];
+  if (pages.length === 0) {
+    throw new FileFormatError(dataFile(folder), `it is damaged, or not of a store. ${ANEW}`);
+  }
+  return { meta: pages.reduce((a, b) => (transactionOf(b) > transactionOf(a) ? b : a)), pageSize };
 }
 
 const ZEROS = new Uint8Array(2 ** 20);

@@ -15,7 +15,6 @@ import type { DatasetMean, ImageDataset, PictureSizes } from '../types.js';
 import {
   FILES_A_CHUNK,
   guarded,
-  measureDatabase,
   opened,
   openDatabase,
   readFiles,
@@ -36,6 +35,7 @@ import {
 } from './layout.js';
 import type { Manifest, ManifestFile, ManifestHead, StoreSplit } from './manifest.js';
 import type { StoreFailure } from './prepare.js';
+import { checkTree } from './tree-pages.js';
 
 /** Whether there is a store at `path`, whole or not, rather than an image folder. */
 export async function isStore(path: string): Promise<boolean> {
@@ -81,7 +81,7 @@ export class ImageStore {
       () => undefined,
     );
     checkComplete(path, description, size);
-    measureDatabase(path);
+    await checkTree(path);
     const database = openDatabase(path, { readOnly: true });
     try {
       return new ImageStore(path, { database, description, bytes: size! });

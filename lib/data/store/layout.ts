@@ -1,4 +1,4 @@
-// What a store is on disk: a folder with store.json, data.mdb (LMDB) and failures.json, and the names inside.
+// What a store is on disk: a folder with store.json, data.mdb (LMDB), data.pages and failures.json, and the names inside.
 // Invariant: every value in data.mdb ends with its checksum, and none is handed out before it was compared.
 
 import { readFile } from 'node:fs/promises';

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
-import { scanImageFolder } from '../image-folder.js';
+import type { ImageFolder } from '../image-folder.js';
 import type { Framing } from '../resize.js';
 
 export type StoreSplit = 'train' | 'validation' | 'test';
@@ -37,7 +37,7 @@ export interface ManifestHead {
 
 export interface Manifest {
   readonly head: ManifestHead;
-  /** Training files first, then validation, then test, each in the order of `scanImageFolder`. */
+  /** Training files first, then validation, then test, each in the order in which they were found. */
   readonly files: readonly ManifestFile[];
 }
 
@@ -45,13 +45,13 @@ export interface Manifest {
 const STATS_AT_ONCE = 64;
 
 /**
- * @throws DataError as `scanImageFolder` does
+ * Asks the system for the state of every file.
  */
 export async function readManifest(
-  dir: string,
+  folder: ImageFolder,
   options: Pick<ManifestHead, 'side' | 'framing' | 'maxPixels'>,
 ): Promise<Manifest> {
-  const folder = await scanImageFolder(dir);
+  const { dir } = folder;
   const files: ManifestFile[] = [];
   const splits: ManifestHead['splits'][number][] = [];
   for (const name of STORE_SPLITS) {

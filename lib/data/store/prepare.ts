@@ -9,6 +9,7 @@ import { ArgumentError, DataError, DecodeError, FileFormatError, FileWriteError 
 import { throwIfAborted } from '../abort.js';
 import { DecodePool } from '../decode-pool.js';
 import { DEFAULT_MAX_PIXELS, reasonOf } from '../decode.js';
+import { scanImageFolder, type ImageFolder } from '../image-folder.js';
 import { DEFAULT_SIDE, type Framing } from '../resize.js';
 import {
   dataFile,
@@ -21,6 +22,7 @@ import {
 } from './layout.js';
 import { readManifest, STORE_SPLITS, type Manifest, type StoreSplit } from './manifest.js';
 import { ImageStore } from './image-store.js';
+import { sealTree } from './tree-pages.js';
 import { openWriterThread, type Writer } from './writer-thread.js';
 import { unlike, type Decoded, type WriterOptions, type WrittenStore } from './writer.js';
 
@@ -83,13 +85,14 @@ const BATCHES_AHEAD = 2;
 const writing = new Set<string>();
 
 /**
- * Decodes every picture of an image folder (see `scanImageFolder`: all splits), scales and cuts it to a square as
+ * Decodes every picture of an image folder (all splits), scales and cuts it to a square as
  * `resizeToSquare` does, and keeps the squares in a store with their labels, names, checksums, and the mean and colour
  * statistics of the training pictures. Needs side * side * 3 bytes of disk a picture, rounded up to 4 KiB: 196 KiB at
  * 256. With the framing 'full', pictures are scaled but not cut, and the statistics are those of the central squares.
  *
  * Stopped at any point, even by SIGKILL, the same call goes on where the last commit was. On a complete store it
  * compares the folder's files (names, sizes, times) with those the store was made of, and does nothing.
+ * @param pictures  a folder, scanned by `scanImageFolder`; or what another scan has found
  * @throws DataError if the folder cannot be used, has changed since the store was begun, or the store is being written by
  * another process
  * @throws ArgumentError if an option is out of range, or not what the store was begun with
@@ -98,13 +101,16 @@ const writing = new Set<string>();
  * @throws DecodeError in strict mode
  * @throws AbortedError
  */
-export function prepareStore(dir: string, options: PrepareOptions): Promise<PreparedStore> {
-  return prepareWith(dir, options, openWriterThread);
+export function prepareStore(
+  pictures: string | ImageFolder,
+  options: PrepareOptions,
+): Promise<PreparedStore> {
+  return prepareWith(pictures, options, openWriterThread);
 }
 
 /** {@link prepareStore} with a writer of the caller's. */
 export async function prepareWith(
-  dir: string,
+  pictures: string | ImageFolder,
   options: PrepareOptions,
   openWriter: (options: WriterOptions) => Promise<Writer>,
 ): Promise<PreparedStore> {
@@ -121,8 +127,10 @@ export async function prepareWith(
   const token = randomUUID();
   writing.add(token);
   try {
+    const folder = typeof pictures === 'string' ? await scanImageFolder(pictures) : pictures;
+    const { dir } = folder;
     await checkApart(dir, out);
-    const manifest = await readManifest(dir, { side, framing, maxPixels });
+    const manifest = await readManifest(folder, { side, framing, maxPixels });
     const complete = await checkOut(out, { manifest, overwrite });
     if (complete) return complete;
     await beginFolder(out, { manifest, overwrite });
@@ -257,6 +265,7 @@ async function describeResult(
   const { head, files } = manifest;
   const { failures, digest } = written;
   const failed = failures.map(({ position, reason }) => ({ path: files[position]!.path, reason }));
+  await sealTree(out);
   const { size } = await stat(dataFile(out));
   if (failed.length === 0) await rm(failuresFile(out), { force: true });
   else await writeText(failuresFile(out), JSON.stringify(failed, null, 2));

@@ -12,7 +12,9 @@ import { ImageStore, isStore } from '../../../lib/data/store/image-store.js';
 import { dataFile, describeFile, writeDescription } from '../../../lib/data/store/layout.js';
 import type { Manifest } from '../../../lib/data/store/manifest.js';
 import { prepareStore } from '../../../lib/data/store/prepare.js';
+import { sealTree } from '../../../lib/data/store/tree-pages.js';
 import { StoreWriter } from '../../../lib/data/store/writer.js';
+import { RandomStream, randomWords } from '../../../lib/random.js';
 import {
   AbortedError,
   ArgumentError,
@@ -26,10 +28,13 @@ import { SIDE, splitPictures } from './contents.js';
 
 const BYTES = SIDE * SIDE * 3;
 
-async function newStore(files = splitPictures(4)): Promise<{ dir: string; out: string }> {
+async function newStore(
+  files = splitPictures(4),
+  { side = SIDE } = {},
+): Promise<{ dir: string; out: string }> {
   const dir = tempFiles(files);
   const out = join(tempFolder(), 'store');
-  await prepareStore(dir, { out, side: SIDE, workers: 1 });
+  await prepareStore(dir, { out, side, workers: 1 });
   return { dir, out };
 }
 
@@ -142,10 +147,35 @@ describe('ImageStore', () => {
     await refuses(out, /data\.mdb: it is missing, expected/);
   });
 
-  it('hands out no picture that is damaged, and names it', async () => {
+  it('refuses a tree with a flipped bit, wherever it is, before LMDB sees it', async () => {
     const { out } = await newStore();
+    const path = dataFile(out);
+    const data = readFileSync(path);
+    const pages = readFileSync(join(out, 'data.pages'));
+    const numbers = Array.from({ length: (pages.length - 4) / 8 }, (_, i) => pages.readUInt32LE(8 * i));
+    assert.ok(numbers.length > 5 && new Set(numbers).size === numbers.length, numbers.join());
+    for (let flip = 0; flip < 100; flip++) {
+      const [which, byte, bit] = randomWords({ seed: 3, index: flip, stream: RandomStream.shuffle });
+      const at = numbers[which % numbers.length]! * 4096 + (byte % 4096);
+      data[at]! ^= 1 << (bit % 8);
+      writeFileSync(path, data);
+      await refuses(out, /the store is damaged: page \d+, of its index|it is damaged, or not of a store/);
+      data[at]! ^= 1 << (bit % 8);
+    }
+    pages[9]! ^= 1;
+    writeFileSync(path, data);
+    await (await ImageStore.open(out)).close();
+    writeFileSync(join(out, 'data.pages'), pages);
+    await refuses(out, /data\.pages: it does not match its checksum/);
+    rmSync(join(out, 'data.pages'));
+    await refuses(out, /data\.pages: it cannot be read/);
+  });
+
+  it('hands out no picture that is damaged, and names it', async () => {
+    const side = 48; // too large for a page of the tree
+    const { out } = await newStore(undefined, { side });
     const whole = await ImageStore.open(out);
-    const picture = new Uint8Array(BYTES);
+    const picture = new Uint8Array(side * side * 3);
     await whole.dataset('train').read([4], picture);
     await whole.close();
     const path = dataFile(out);
@@ -217,6 +247,7 @@ async function largeStore({ files, side }: { files: number; side: number }): Pro
   }
   const { digest } = writer.finish();
   await writer.close();
+  await sealTree(folder);
   const { length } = readFileSync(dataFile(folder));
   const description = {
     side,
