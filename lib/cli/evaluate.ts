@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import {
   DEFAULT_SIDE,
   evaluate as evaluateModels,
+  evaluationReport,
   FileWriteError,
   findWeights,
   formatCount,
@@ -61,6 +62,11 @@ const options = {
     parse: text,
     help: 'write the confusion matrix as CSV, a row a class',
   }),
+  report: option({
+    value: 'FILE',
+    parse: text,
+    help: 'write all of it as Markdown: every class, the most confused ones, the surest mistakes',
+  }),
   strict,
   precision,
   device,
@@ -104,7 +110,11 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
     });
     const evaluation = await measure(models, dataset, args);
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
-    if (args.confusion !== undefined) await writeCsv(args.confusion, evaluation);
+    if (args.confusion !== undefined) await write(args.confusion, evaluation.confusion.toCsv());
+    if (args.report !== undefined) {
+      const title = `${weights.join(', ')} on ${what}`;
+      await write(args.report, evaluationReport(evaluation, { title }));
+    }
     if (args.json) printJson(asObject({ weights, what, evaluation }, dataset));
     else printText({ weights, what, evaluation });
     return 0;
@@ -137,9 +147,9 @@ async function measure(
   });
 }
 
-async function writeCsv(file: string, { confusion }: Evaluation): Promise<void> {
+async function write(file: string, contents: string): Promise<void> {
   try {
-    await writeFile(file, confusion.toCsv());
+    await writeFile(file, contents);
   } catch (cause) {
     throw new FileWriteError(file, `it cannot be written: ${(cause as Error).message}`, { cause });
   }

@@ -9,6 +9,7 @@ export {
   type EvaluationViews,
   type PredictionOptions,
 } from './evaluate.js';
+export { evaluationReport, type EvaluationReportOptions } from './evaluation-report.js';
 export type * from './events.js';
 export { extractFeatures, type ExtractedFeatures, type ExtractFeaturesOptions } from './features.js';
 export type { ParameterStatistics } from './layer-statistics.js';

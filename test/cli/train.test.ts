@@ -126,7 +126,17 @@ describe('a training from the command line', () => {
 
   it('leaves weights that can be averaged with others, with a matrix of confusions as CSV', async () => {
     const { code, stdout, stderr } = await alexnet(
-      ['evaluate', 'run', 'run/last.safetensors', 'pictures', '--confusion', 'confusion.csv', '--json'],
+      [
+        'evaluate',
+        'run',
+        'run/last.safetensors',
+        'pictures',
+        '--confusion',
+        'confusion.csv',
+        '--report',
+        'r.md',
+        '--json',
+      ],
       { cwd },
     );
     assert.equal(code, 0, stderr);
@@ -139,6 +149,9 @@ describe('a training from the command line', () => {
       counts.map((row) => row.reduce((sum, count) => sum + count, 0)),
       [12, 12, 12],
     );
+    const report = await readFile(join(cwd, 'r.md'), 'utf8');
+    assert.match(report, /^# run\/best.safetensors, run\/last.safetensors on all of pictures, .*\n/);
+    assert.match(report, /\n\| green \| 12 \| /);
   });
 
   it('leaves weights that predict the class of a picture', async () => {
