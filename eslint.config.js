@@ -65,7 +65,7 @@ export default defineConfig(
     'prebuilds/',
     '.cache/',
     'coverage/',
-    'docs/api/',
+    'site/',
     'scripts/package/consumer/*.{ts,cts}',
   ]),
   {
