@@ -111,13 +111,18 @@ export function submitTrainingStep(
   { seed, step }: Pick<Mode, 'seed' | 'step'>,
 ): PendingResult {
   const { optimizer, accumulate = 1 } = parts;
-  const passes = passesOf(batch, { seed, step, accumulate }).map(({ part, ...mode }) =>
-    submitPass(parts, part, { share: part.size / batch.size, ...mode }),
-  );
-  parts.beforeUpdate?.();
-  optimizer.step({ lossScaler: parts.lossScaler, gate: parts.gate, clip: parts.clip });
-  const [only, ...more] = passes;
-  return more.length === 0 ? (only as PendingBatch) : new PendingParts(passes);
+  const passes: PendingBatch[] = [];
+  try {
+    for (const { part, ...mode } of passesOf(batch, { seed, step, accumulate })) {
+      submitPass(parts, part, { ...mode, share: part.size / batch.size, passes });
+    }
+    parts.beforeUpdate?.();
+    optimizer.step({ lossScaler: parts.lossScaler, gate: parts.gate, clip: parts.clip });
+  } catch (error) {
+    for (const pass of passes) pass[Symbol.dispose]();
+    throw error;
+  }
+  return passes.length === 1 ? (passes[0] as PendingBatch) : new PendingParts(passes);
 }
 
 /** The parts of a batch, each with random numbers of its own; those of a whole batch are the step's. */
@@ -128,12 +133,19 @@ export function passesOf(
   return partsOf(batch, accumulate).map((part, i) => ({ part, seed, step: (step - 1) * accumulate + i + 1 }));
 }
 
-/** Submits forward and backward of a part of a batch; `share` is its weight in the mean. */
+interface PassOptions extends Pick<Mode, 'seed' | 'step'> {
+  /** Weight of the part in the batch's mean. */
+  readonly share: number;
+  /** The result is added to it. */
+  readonly passes: PendingBatch[];
+}
+
+/** Submits forward and backward of a part of a batch. */
 function submitPass(
   { model, preprocessing, loss, lossScaler }: TrainingStepParts,
   batch: ImageBatch,
-  { share, ...mode }: Pick<Mode, 'seed' | 'step'> & { readonly share: number },
-): PendingBatch {
+  { share, passes, ...mode }: PassOptions,
+): void {
   const { network, device } = model;
   using labels = device.tensor(batch.labels, { shape: [batch.size] });
   using x = preprocessing.apply(device, batch);
@@ -141,12 +153,12 @@ function submitPass(
   using logits = forward.y as Tensor<'float32', readonly [number, number]>;
   using saved = forward.saved as Disposable;
   const { loss: value, saved: lossState } = loss.forward(logits, labels);
+  passes.push(new PendingBatch(value, labelRank(logits, labels)));
   using state = lossState;
   using whole = loss.backward(state);
   using weighted = share === 1 ? whole.share() : affine(whole, { scale: share });
   using gradient = lossScaler ? lossScaler.scale(weighted) : weighted.share();
   network.backward(gradient, saved, { inputGradient: false });
-  return new PendingBatch(value, labelRank(logits, labels));
 }
 
 /** A batch in parts that share its memory, as even as can be. */

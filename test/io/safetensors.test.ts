@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdtempSync,
@@ -347,6 +348,50 @@ const damaged: readonly [what: string, bytes: Uint8Array, message: RegExp][] = [
   ['a web page', Buffer.from('<!doctype html><html><title>Not found</title></html>'), /a web page/],
   ['a text file', Buffer.from('epoch,loss\n1,6.9\n2,6.7\n'), /not a safetensors file/],
 ];
+
+describe('safetensors: checksums', () => {
+  const CHECKSUM = 'z.sha256';
+
+  it('are the SHA-256 of all that is before them', async () => {
+    const { bytes } = await writeSafetensors(path, someEntries, {}, { checksum: CHECKSUM });
+    const written = readFileSync(path);
+    assert.equal(written.byteLength, bytes);
+    const expected = createHash('sha256').update(written.subarray(0, -32)).digest();
+    assert.deepEqual(written.subarray(-32), expected);
+    await using file = await openSafetensors(path);
+    await file.verify(CHECKSUM);
+    assert.deepEqual(Buffer.from((await file.read(CHECKSUM)) as Uint8Array), expected);
+  });
+
+  it('tell of every bit of the data that changes', async () => {
+    await writeSafetensors(path, someEntries, {}, { checksum: CHECKSUM });
+    const written = readFileSync(path);
+    const data = written.indexOf(0x7d, written.lastIndexOf('}}')) + 1;
+    for (let at = data + 8; at < written.byteLength; at += 3) {
+      const changed = Buffer.from(written);
+      changed[at]! ^= 1 << (at % 8);
+      writeFileSync(path, changed);
+      await using file = await openSafetensors(path);
+      await assert.rejects(file.verify(CHECKSUM), { code: 'ERR_FILE', message: /do not match its checksum/ });
+    }
+  });
+
+  it('are of files larger than what is hashed at a time', async () => {
+    const data = Float32Array.from({ length: 2_500_000 }, (_, i) => i);
+    const entries = [{ name: 'a', dtype: 'float32', shape: [data.length], data }] as const;
+    await writeSafetensors(path, entries, {}, { checksum: CHECKSUM });
+    await using file = await openSafetensors(path);
+    await file.verify(CHECKSUM);
+    assert.deepEqual(await file.read('a'), data);
+  });
+
+  it('are missed where there are none, and refused where they would not be last', async () => {
+    await writeSafetensors(path, someEntries);
+    await using file = await openSafetensors(path);
+    await assert.rejects(file.verify(CHECKSUM), { code: 'ERR_FILE', message: /has no checksum "z.sha256"/ });
+    await assert.rejects(writeSafetensors(path, someEntries, {}, { checksum: 'a' }), ArgumentError);
+  });
+});
 
 describe('safetensors: damaged files', () => {
   for (const [what, bytes, message] of damaged) {

@@ -54,6 +54,28 @@ forEachDevice('a Parameter', (on) => {
     assert.equal(parameter.gradient, undefined);
   });
 
+  it('takes no gradient while it is frozen', () => {
+    using parameter = make();
+    parameter.assign(values(0));
+    parameter.frozen = true;
+    const gradient = values(0);
+    parameter.addGradient(gradient);
+    assert.deepEqual([parameter.gradient, gradient.disposed], [undefined, true]);
+    parameter.frozen = false;
+    parameter.addGradient(values(0));
+    assert.notEqual(parameter.gradient, undefined);
+  });
+
+  it('gives its value away for another of its shape', () => {
+    using parameter = make();
+    const [first, second] = [values(0), values(-1)];
+    parameter.assign(first);
+    using wrong: Tensor<'float32'> = on.tensor(ndArray([1], [0]));
+    assert.throws(() => parameter.exchange(wrong), { code: 'ERR_SHAPE' });
+    using before = parameter.exchange(second);
+    assert.deepEqual([before === first, parameter.value === second, first.disposed], [true, true, false]);
+  });
+
   it('has no value after it is disposed', () => {
     const parameter = make();
     parameter.assign(values(0));

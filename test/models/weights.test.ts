@@ -10,6 +10,7 @@ import {
   alexnet,
   cifarNet,
   loadModel,
+  loadPretrained,
   loadWeights,
   Model,
   Preprocessing,
@@ -212,6 +213,48 @@ const UNFIT: readonly Unfit[] = [
     make: withPreprocessing({ side: 36, crop: 32, std: [1, 1, 1] }),
   },
 ];
+
+forEachDevice('a pretrained model', (on) => {
+  async function saved(): Promise<string> {
+    using model = smallNet(on.device, 1);
+    const mean = Float32Array.of(100, 110, 120);
+    model.preprocessing = new Preprocessing({ side: 36, crop: 32, mean, std: [1, 1, 1] });
+    const path = newPath();
+    await saveModel(model, path);
+    return path;
+  }
+
+  it('for other classes has a new head of its seed, the other layers, and the preprocessing', async () => {
+    const path = await saved();
+    using original = await loadModel(path, { device: on.device });
+    const expected = await contentsOf(original);
+    const classNames = ['ant', 'bee', 'cow', 'dog'];
+    const heads: Float32Array[] = [];
+    for (const seed of [1, 1, 2]) {
+      using model = await loadPretrained(path, { device: on.device, classNames, seed });
+      assert.deepEqual([model.classes, model.classNames], [4, classNames]);
+      const { weights, preprocessing } = await contentsOf(model);
+      for (const [name, values] of Object.entries(weights)) {
+        if (!name.startsWith('fc10')) assert.deepEqual(values, expected.weights[name], name);
+      }
+      assert.equal(weights['fc10.weight']!.length, 4 * 1024);
+      assert.deepEqual(preprocessing, expected.preprocessing);
+      heads.push(weights['fc10.weight']!);
+    }
+    assert.deepEqual(heads[1], heads[0]);
+    assert.notDeepEqual(heads[2], heads[0]);
+  });
+
+  it('has a new head for other classes of the same number, and the old one for the same classes', async () => {
+    const path = await saved();
+    using original = await loadModel(path, { device: on.device });
+    const expected = await contentsOf(original);
+    using same = await loadPretrained(path, { device: on.device, classNames: CLASS_NAMES });
+    assert.deepEqual(await contentsOf(same), expected);
+    using other = await loadPretrained(path, { device: on.device, classNames: ['a', 'b', 'c'] });
+    assert.notDeepEqual((await contentsOf(other)).weights['fc10.weight'], expected.weights['fc10.weight']);
+  });
+});
 
 forEachDevice('a model that is given', (on) => {
   for (const unfit of UNFIT) {

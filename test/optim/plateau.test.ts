@@ -58,4 +58,15 @@ describe('ReduceOnPlateau', () => {
       assert.throws(() => new ReduceOnPlateau(options), ArgumentError);
     });
   }
+
+  it('goes on from its state, after JSON too', () => {
+    const errors = [0.5, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4];
+    for (let cut = 0; cut <= errors.length; cut++) {
+      const [first, second] = [new ReduceOnPlateau(), new ReduceOnPlateau()];
+      const before = errors.slice(0, cut).map((error) => first.update(error));
+      second.state = JSON.parse(JSON.stringify(first.state)) as typeof first.state;
+      const after = errors.slice(cut).map((error) => second.update(error));
+      assert.deepEqual([...before, ...after], answers({}, errors), `cut after ${cut}`);
+    }
+  });
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { ArgumentError } from '../../lib/errors.js';
 import { Parameter } from '../../lib/layers/index.js';
-import { SGD, type SgdOptions } from '../../lib/optim/index.js';
+import { LossScaler, SGD, type SgdGroup, type SgdOptions } from '../../lib/optim/index.js';
 import { forEachDevice, type TestDevice } from '../helpers/devices.js';
 import { assertClose } from '../helpers/compare.js';
 import * as reference from '../helpers/reference.js';
@@ -136,6 +136,79 @@ forEachDevice('SGD', (on) => {
       assert.throws(() => new SGD([], options), ArgumentError);
     });
   }
+
+  it('moves groups at their own rate and decay', async () => {
+    using near = makeParameter(on, hash(203));
+    using far = makeParameter(on, hash(204), { learningRateMultiplier: 2 });
+    const group: SgdGroup = { parameters: [far], rateFactor: 0.1, decayFactor: 0 };
+    const options = { learningRate: 0.5, momentum: 0, weightDecay: 0.1, groups: [group] };
+    using optimizer = new SGD([near, far], options);
+    const g = hash(205).data;
+    const step = (): void => {
+      for (const parameter of [near, far]) parameter.addGradient(on.tensor(hash(205)));
+      optimizer.step();
+    };
+    step();
+    const w = hash(203).data.map((value, i) => value - 0.5 * (g[i]! + 0.1 * value));
+    on.expect('sgd', await valueOf(near), ndArray(SHAPE, w));
+    const v = hash(204).data.map((value, i) => value - 0.5 * 2 * 0.1 * g[i]!);
+    on.expect('sgd', await valueOf(far), ndArray(SHAPE, v));
+    group.rate = 0.25;
+    step();
+    const further = v.map((value, i) => value - 0.25 * 2 * g[i]!);
+    on.expect('sgd', await valueOf(far), ndArray(SHAPE, further));
+  });
+
+  it('clips gradients by value, then by the norm of all of them', async () => {
+    const gradients = [hash(206), hash(207)];
+    const bounded = gradients.map((g) => g.data.map((x) => Math.min(0.5, Math.max(-0.5, x))));
+    const norm = Math.sqrt(bounded.flatMap((g) => [...g]).reduce((sum, x) => sum + x * x, 0));
+    for (const [clip, scale] of [
+      [{ value: 0.5 }, 1],
+      [{ value: 0.5, norm: norm / 4 }, 1 / 4],
+      [{ value: 0.5, norm: norm * 2 }, 1],
+    ] as const) {
+      using first = makeParameter(on, hash(208));
+      using second = makeParameter(on, hash(209));
+      using optimizer = new SGD([first, second], { learningRate: 1, momentum: 0, weightDecay: 0 });
+      for (const [i, parameter] of [first, second].entries()) parameter.addGradient(on.tensor(gradients[i]!));
+      optimizer.step({ clip });
+      for (const [i, parameter] of [first, second].entries()) {
+        const w = hash(208 + i).data.map((value, j) => value - scale * bounded[i]![j]!);
+        on.expect('sgd', await valueOf(parameter), ndArray(SHAPE, w));
+      }
+    }
+  });
+
+  it('clips what a loss scale has scaled by the norm that it stands for, and skips what overflowed', async () => {
+    const g = hash(211).data;
+    const norm = Math.sqrt(g.reduce((sum, x) => sum + x * x, 0));
+    using parameter = makeParameter(on, hash(210));
+    using optimizer = new SGD([parameter], { learningRate: 1, momentum: 0, weightDecay: 0 });
+    using lossScaler = new LossScaler(on.device, { initialScale: 1024 });
+    parameter.addGradient(on.device.scope(() => lossScaler.scale(on.tensor(hash(211)))));
+    optimizer.step({ lossScaler, clip: { norm: norm / 2 } });
+    const w = hash(210).data.map((value, i) => value - g[i]! / 2);
+    on.expect('sgd', await valueOf(parameter), ndArray(SHAPE, w));
+    parameter.addGradient(on.tensor(ndArray(SHAPE, new Float64Array(12).fill(Infinity))));
+    optimizer.step({ lossScaler, clip: { norm: 1 } });
+    on.expect('sgd', await valueOf(parameter), ndArray(SHAPE, w));
+  });
+
+  it('goes on with a velocity that it is given', async () => {
+    using whole = makeParameter(on, hash(212));
+    using parts = makeParameter(on, hash(212));
+    using first = new SGD([whole, parts], { learningRate: 0.1 });
+    for (const parameter of [whole, parts]) parameter.addGradient(on.tensor(hash(213)));
+    first.step();
+    using second = new SGD([parts], { learningRate: 0.1 });
+    const velocity = await first.velocities.get(parts)!.data();
+    second.setVelocity(parts, on.device.tensor(velocity, { shape: SHAPE }));
+    for (const parameter of [whole, parts]) parameter.addGradient(on.tensor(hash(214)));
+    second.step();
+    first.step();
+    assert.deepEqual(await valueOf(parts), await valueOf(whole));
+  });
 
   it('refuses a rate that is set later, and keeps the one it has', () => {
     using optimizer = new SGD([], { learningRate: 0.01 });

@@ -63,6 +63,27 @@ forEachDevice('a tensor', (on) => {
     assert.deepEqual(await x.data(), Float32Array.of(1, 2));
   });
 
+  it("is made on the device's own thread where there are many values", async () => {
+    const values = Float32Array.from({ length: 3_000_000 }, (_, i) => i);
+    using x = await on.device.upload(values, { shape: [3, 1000, 1000] });
+    assert.deepEqual([x.dtype, x.shape], ['float32', [3, 1000, 1000]]);
+    assert.deepEqual(await x.data(), values);
+    await assert.rejects(on.device.upload(values, { shape: [3] }), { code: 'ERR_SHAPE' });
+  });
+
+  it('is read into an array that fits, and no other', async () => {
+    using x = on.device.tensor([1, 2], { shape: [2] });
+    const target = new Float32Array(4);
+    const part = target.subarray(1, 3);
+    assert.equal(await x.data(part), part);
+    assert.deepEqual(target, Float32Array.of(0, 1, 2, 0));
+    await assert.rejects(x.data(target), {
+      code: 'ERR_ARGUMENT',
+      message: /does not fit into a Float32Array of 4/,
+    });
+    await assert.rejects(x.data(new Int32Array(2) as never), ArgumentError);
+  });
+
   it('gives a new array each time it is read', async () => {
     using x = on.device.tensor([1, 2], { shape: [2] });
     const [first, second] = await Promise.all([x.data(), x.data()]);
