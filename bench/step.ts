@@ -3,7 +3,8 @@
 import { cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { alexnet, CrossEntropyLoss, openDevice, ops, SGD, type Precision } from '../lib/index.js';
+import type { Precision } from '../lib/index.js';
+import { AlexNetBench } from './alexnet-bench.js';
 
 const { values } = parseArgs({
   options: {
@@ -17,44 +18,21 @@ const { values } = parseArgs({
 const batchSize = Number(values['batch-size']);
 const steps = Number(values.steps);
 
-const device = openDevice('cpu', values.threads === undefined ? {} : { threads: Number(values.threads) });
-const model = alexnet({
-  classes: 1000,
+using bench = new AlexNetBench({
+  batchSize,
   preset: values.preset as 'krizhevsky2012',
-  inputSize: 227,
   precision: values.precision as Precision,
+  ...(values.threads !== undefined && { threads: Number(values.threads) }),
 });
-model.initialize(device, { seed: 1 });
-const loss = new CrossEntropyLoss();
-const optimizer = new SGD(model.network.parameters, { learningRate: 1e-3 });
-using x = ops.gaussian(device, { shape: [batchSize, ...model.inputShape], std: 50, seed: 2 });
-using labels = device.tensor(
-  Int32Array.from({ length: batchSize }, (_, i) => i % 1000),
-  { shape: [batchSize] },
-);
-
-async function trainingStep(step: number): Promise<number> {
-  const mode = { training: true, gradient: true, seed: 3, step };
-  const { y, saved } = model.network.forward(x, mode);
-  using logits = y;
-  using state = saved as Disposable;
-  const result = loss.forward(logits, labels);
-  using value = result.loss;
-  using lossState = result.saved;
-  using gradient = loss.backward(lossState);
-  model.network.backward(gradient, state, { inputGradient: false });
-  optimizer.step();
-  return await value.item();
-}
-
-for (let step = 1; step <= 2; step++) await trainingStep(step);
+const { device } = bench;
+for (let step = 1; step <= 2; step++) await bench.trainingStep(step);
 await device.synchronize();
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 const times: number[] = [];
 for (let step = 3; step < 3 + steps; step++) {
   const start = performance.now();
-  await trainingStep(step);
+  await bench.trainingStep(step);
   await device.synchronize();
   times.push(performance.now() - start);
 }
@@ -67,7 +45,7 @@ const report = {
   instructionSet: device.info.properties['instructionSet'],
   threads: device.info.properties['threads'],
   batchSize,
-  precision: model.precision,
+  precision: bench.model.precision,
   medianMs: Number(median.toFixed(1)),
   fastestMs: Number((times[0] as number).toFixed(1)),
   imagesPerSecond: Number(((batchSize / median) * 1000).toFixed(1)),
@@ -76,5 +54,3 @@ const report = {
   longestEventLoopDelayMs: Number((delay.max / 1e6).toFixed(1)),
 };
 console.log(JSON.stringify(report, null, 2));
-model.dispose();
-device.dispose();
