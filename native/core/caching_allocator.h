@@ -1,12 +1,12 @@
-// Keeps freed blocks for reuse: a training step asks for the same sizes every time.
-// Invariant: used from the queue's thread; only the counters may be read from others.
+// Keeps freed memory for reuse, whole or in parts: a training step asks for the same sizes every time, and
+// what forward leaves fits what backward needs only if it can be cut and put together again. Invariant: used
+// from the queue's thread; only the counters may be read from others.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <map>
 #include <memory>
-#include <unordered_map>
 
 #include "core/backend.h"
 
@@ -22,6 +22,8 @@ class BlockSource {
   /** @returns null when there is no memory left. */
   virtual void* Acquire(size_t bytes) = 0;
   virtual void Return(void* block, size_t bytes) = 0;
+  /** How much to acquire at once for large blocks; 0: as much as is asked for. */
+  virtual size_t SegmentBytes() const { return 0; }
 };
 
 class CachingAllocator {
@@ -41,12 +43,28 @@ class CachingAllocator {
   size_t TakeRecentPeak();
 
  private:
+  /** A piece of what the source gave at once; pieces of one segment that lie side by side can be joined. */
+  struct Piece {
+    size_t bytes;
+    char* segment;
+    bool live;
+  };
+  using Pieces = std::map<char*, Piece>;
+
   void* AcquireOrTrim(size_t bytes);
+  /** A live piece of this size, alone or at the beginning of a new segment; null when there is no memory
+   * left. */
+  void* AcquireSegment(size_t bytes);
   void* FromCache(size_t bytes);
+  void CutTo(Pieces::iterator piece, size_t bytes);
+  /** Joins the free piece with the free one after it, if there is one in its segment. */
+  void JoinNext(Pieces::iterator piece);
+  void Cache(Pieces::iterator piece) { cached_.emplace(piece->second.bytes, piece->first); }
+  void Uncache(Pieces::iterator piece);
 
   std::unique_ptr<BlockSource> source_;
-  std::multimap<size_t, void*> cached_;
-  std::unordered_map<void*, size_t> live_;
+  Pieces pieces_;                        // by address
+  std::multimap<size_t, char*> cached_;  // those that are free, by size
   std::atomic<size_t> in_use_{0};
   std::atomic<size_t> cached_bytes_{0};
   std::atomic<size_t> peak_{0};

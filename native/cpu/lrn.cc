@@ -50,8 +50,8 @@ ALEXNET_INLINE float WindowSum(const float* padded, int64_t i, int64_t size) {
 }
 
 /**
- * s^-1/4 to 1e-7: a guess from the exponent's bits, 3 % off, and two steps of Householder's method of third order. No
- * division and no root, which would be most of the time.
+ * s^-1/4 to 1e-7: a guess from the exponent's bits, 3 % off, and two steps of Householder's method of third
+ * order. No division and no root, which would be most of the time.
  */
 ALEXNET_INLINE float InverseFourthRoot(float s) {
   float r = FromBits(0x4F584000u - (Bits(s) >> 2));
@@ -63,8 +63,8 @@ ALEXNET_INLINE float InverseFourthRoot(float s) {
 }
 
 /** y = x s^-beta */
-ALEXNET_INLINE void ForwardRow(const float* __restrict__ x, float* __restrict__ y, float* __restrict__ squares,
-                               int64_t channels, const Lrn& lrn) {
+ALEXNET_INLINE void ForwardRow(const float* __restrict__ x, float* __restrict__ y,
+                               float* __restrict__ squares, int64_t channels, const Lrn& lrn) {
   const float alpha = lrn.alpha, k = lrn.k, beta = lrn.beta;
   const int64_t size = lrn.size, half = (size - 1) / 2;
   for (int64_t i = 0; i < channels; ++i) squares[half + i] = x[i] * x[i];
@@ -81,9 +81,10 @@ ALEXNET_INLINE void ForwardRow(const float* __restrict__ x, float* __restrict__ 
 }
 
 /** dx = dy s^-beta - 2 alpha beta x * (sum of dy x s^(-beta - 1) over the window) */
-ALEXNET_INLINE void BackwardRow(const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ dx,
-                                float* __restrict__ squares, float* __restrict__ ratios,
-                                float* __restrict__ powers, int64_t channels, const Lrn& lrn) {
+ALEXNET_INLINE void BackwardRow(const float* __restrict__ x, const float* __restrict__ dy,
+                                float* __restrict__ dx, float* __restrict__ squares,
+                                float* __restrict__ ratios, float* __restrict__ powers, int64_t channels,
+                                const Lrn& lrn) {
   const float alpha = lrn.alpha, k = lrn.k, beta = lrn.beta, scale = 2.f * alpha * beta;
   const int64_t size = lrn.size, half = (size - 1) / 2;
   for (int64_t i = 0; i < channels; ++i) squares[half + i] = x[i] * x[i];
@@ -116,7 +117,8 @@ struct Pixels {
 
 /** A pixel's channels, brought together in float32. */
 template <typename T>
-ALEXNET_INLINE void Gather(const T* __restrict__ from, float* __restrict__ row, const Pixels& at, int64_t channels) {
+ALEXNET_INLINE void Gather(const T* __restrict__ from, float* __restrict__ row, const Pixels& at,
+                           int64_t channels) {
   const int64_t block = at.block, stride = at.pixels * block;
   if (block == 16) {
     for (int64_t c = 0; c < channels; c += 16, from += stride) {
@@ -130,7 +132,8 @@ ALEXNET_INLINE void Gather(const T* __restrict__ from, float* __restrict__ row, 
 }
 
 template <typename T>
-ALEXNET_INLINE void Scatter(const float* __restrict__ row, T* __restrict__ to, const Pixels& at, int64_t channels) {
+ALEXNET_INLINE void Scatter(const float* __restrict__ row, T* __restrict__ to, const Pixels& at,
+                            int64_t channels) {
   const int64_t block = at.block, stride = at.pixels * block;
   if (block == 16) {
     for (int64_t c = 0; c < channels; c += 16, to += stride) {
@@ -152,10 +155,11 @@ struct Work {
   int64_t begin, end;
 };
 
-/** `all` channels in groups of `channels`: constants for the compiler where they are frequent, which halves the time. */
+/** `all` channels in groups of `channels`: constants for the compiler where they are frequent, which halves
+ * the time. */
 template <typename T>
-ALEXNET_INLINE void EachPixel(const Work<T>& work, const Pixels& at, Scratch& scratch, const Lrn& lrn, int64_t all,
-                              int64_t channels) {
+ALEXNET_INLINE void EachPixel(const Work<T>& work, const Pixels& at, Scratch& scratch, const Lrn& lrn,
+                              int64_t all, int64_t channels) {
   float *const x = scratch.x.data(), *const dy = scratch.dy.data(), *const out = scratch.out.data();
   float *const squares = scratch.squares.data(), *const ratios = scratch.ratios.data();
   float* const powers = scratch.powers.data();

@@ -1,36 +1,38 @@
 // Which implementations the CPU backend chooses for AlexNet: none that is there for completeness alone.
-// Invariant: a whole training step runs at AlexNet's own shapes, so nothing it needs goes unseen.
+// Invariant: every instruction set that this machine has is tried, by capping oneDNN's in a process of its own.
 import assert from 'node:assert/strict';
-import { CrossEntropyLoss } from '../../lib/layers/index.js';
-import { alexnet, type Model } from '../../lib/models/index.js';
-import { fill } from '../../lib/ops/index.js';
-import { openDevice, type Device } from '../../lib/tensor/device.js';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { PlanDescription } from '../../lib/tensor/device.js';
+import { supportOf } from '../helpers/devices.js';
+import { plansOfOneStep, type Found } from './one-step.js';
 
-/** Forward and backward at batch 2. Values do not matter, so weights are all alike: that is faster than drawing them. */
-function step(model: Model, device: Device): void {
-  for (const parameter of model.network.parameters) {
-    parameter.assign(fill(device, { shape: parameter.shape, value: 1e-4 }));
-  }
-  const criterion = new CrossEntropyLoss();
-  using x = fill(device, { shape: [2, ...model.inputShape], value: 1 });
-  using labels = fill(device, { shape: [2], value: 1, dtype: 'int32' });
-  const { y, saved } = model.network.forward(x, { training: true, gradient: true, seed: 1, step: 1 });
-  using logits = y;
-  using state = saved!;
-  const { loss, saved: lossSaved } = criterion.forward(logits, labels);
-  loss.dispose();
-  using lossState = lossSaved;
-  using gradient = criterion.backward(lossState);
-  model.network.backward(gradient, state, { inputGradient: false });
+const SCRIPT = fileURLToPath(new URL('./one-step.js', import.meta.url));
+
+/** oneDNN's caps, what a device then calls itself, and the precisions that are worth using there. */
+const CAPS = [
+  { cap: 'AVX2', name: 'AVX2', precisions: ['float32'] },
+  { cap: 'AVX512_CORE', name: 'AVX-512', precisions: ['float32'] },
+  { cap: 'AVX512_CORE_BF16', name: 'AVX-512 BF16', precisions: ['bfloat16'] },
+  { cap: 'AVX512_CORE_AMX', name: 'AVX-512 AMX', precisions: ['bfloat16'] },
+] as const;
+
+async function under(cap: string, precision: string): Promise<Found> {
+  const env = { ...process.env, ONEDNN_MAX_CPU_ISA: cap };
+  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, precision], { env });
+  return JSON.parse(stdout) as Found;
+}
+
+/** Implementations for completeness: plain loops, and a matrix product of which oneDNN says so. */
+function slow(plans: readonly PlanDescription[]): readonly PlanDescription[] {
+  return plans.filter(({ implementation }) => /\b(ref|reference|simple)\b/.test(implementation));
 }
 
 describe('the CPU backend at the shapes of AlexNet', () => {
-  let plans: { op: string; label: string; implementation: string }[];
+  let plans: readonly PlanDescription[];
   before(async () => {
-    using device = openDevice('cpu');
-    using model = alexnet({ preset: 'krizhevsky2012' });
-    step(model, device);
-    plans = await device.plans();
+    ({ plans } = await plansOfOneStep('float32'));
   });
 
   it('computes every convolution, fully connected layer and pooling by a plan of its own', () => {
@@ -53,7 +55,20 @@ describe('the CPU backend at the shapes of AlexNet', () => {
   });
 
   it('chooses no reference implementation', () => {
-    const slow = plans.filter(({ implementation }) => /\b(ref|reference)\b/.test(implementation));
-    assert.deepEqual(slow, []);
+    assert.deepEqual(slow(plans), []);
   });
+
+  for (const { cap, name, precisions } of CAPS) {
+    for (const precision of precisions) {
+      if (precision === 'bfloat16' && supportOf('cpu', precision) !== 'fast') continue;
+      it(`chooses none in ${precision} with ${name} and less`, async function () {
+        this.timeout(20_000);
+        const found = await under(cap, precision);
+        assert.deepEqual(slow(found.plans), []);
+        assert.ok(found.plans.length >= 30, `${found.plans.length} plans`);
+        // A machine that has less than the cap is not held back by it.
+        if (cap === 'AVX2') assert.equal(found.instructionSet, name);
+      });
+    }
+  }
 });
