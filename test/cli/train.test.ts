@@ -212,6 +212,41 @@ describe('a training from the command line', () => {
   });
 });
 
+describe('fine-tuning from the command line', () => {
+  it('begins with the weights of a training, keeps what is frozen, and learns other classes', async () => {
+    const cwd = withPictures(4);
+    assert.equal((await trainIn(cwd, '--epochs', '1', '--quiet')).code, 0);
+    rmSync(join(cwd, 'pictures', 'green'), { recursive: true });
+    const options = ['--batch-size', '6', '--epochs', '1', '--threads', '2', '--out', 'tuned', '--quiet'];
+    const rules = [
+      '--freeze',
+      'conv1,conv2',
+      '--trunk-rate',
+      '0',
+      '--schedule',
+      'cosine',
+      '--clip-norm',
+      '5',
+    ];
+    const tuned = await alexnet(['train', 'pictures', '--from', 'run', ...options, ...rules], { cwd });
+    assert.equal(tuned.code, 0, tuned.stderr);
+    const [before, after] = await Promise.all(
+      ['run', 'tuned'].map((run) => tensorsOf(join(cwd, run, 'last.safetensors'))),
+    );
+    // A rate of 0 keeps the others too.
+    for (const name of ['conv1.weight', 'conv2.bias', 'conv5.weight', 'fc7.weight', 'preprocessing.mean']) {
+      assert.equal(after!.get(name), before!.get(name), name);
+    }
+    assert.notEqual(after!.get('fc8.weight'), before!.get('fc8.weight'));
+    assert.equal(after!.has('velocity/conv1.weight'), false);
+    const predicted = await alexnet(['predict', 'tuned', 'pictures/red/0.png', '--json'], { cwd });
+    assert.equal((JSON.parse(predicted.stdout) as { predictions: unknown[] }[])[0]!.predictions.length, 2);
+    const alone = await alexnet(['train', 'pictures', '--trunk-rate', '0.1'], { cwd });
+    assert.match(alone.stderr, /^error: --trunk-rate: it is for --from/);
+    for (const run of ['run', 'tuned']) rmSync(join(cwd, run), { recursive: true });
+  });
+});
+
 describe('noise on colours', () => {
   it('changes what is learned from the first step on', async () => {
     const cwd = withPictures(4);
