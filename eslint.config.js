@@ -79,6 +79,10 @@ export default defineConfig(
     files: ['lib/**/*.ts'],
     rules: {
       'max-lines-per-function': ['error', { max: 70, skipBlankLines: true, skipComments: true }],
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { paths: [{ name: 'lmdb', allowTypeImports: true, message: 'Use loadLmdb(): it may not load.' }] },
+      ],
       // A library speaks through what it returns, its errors and its events; only the command line prints.
       'no-console': 'error',
       'no-restricted-properties': [

@@ -30,7 +30,7 @@ const TYPESCRIPT = {
 const work = realpathSync(mkdtempSync(path.join(tmpdir(), 'alexnet-package-')));
 const bin = path.join(work, 'bin');
 const app = path.join(work, 'app');
-const env = { PATH: bin, HOME: work, NODE_OPTIONS: '' };
+const env = { PATH: bin, HOME: work };
 const counts = { passed: 0, failed: 0 };
 
 async function check(name, run) {

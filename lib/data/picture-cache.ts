@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { ArgumentError, FileWriteError } from '../errors.js';
 import { decoderInfo } from './codecs/index.js';
 import type { DecodePool } from './decode-pool.js';
+import { loadLmdb } from './lmdb.js';
 import { measureDatabase, reserve } from './store/database.js';
 import { dataFile, lockFile, seal, unseal } from './store/layout.js';
 
@@ -97,7 +98,7 @@ export class PictureCache {
   private constructor(folder: string, maxBytes: number, present: number) {
     this.folder = folder;
     this.#maxBytes = maxBytes;
-    this.#database = open<Buffer, Buffer>({
+    this.#database = loadLmdb().open<Buffer, Buffer>({
       path: dataFile(folder),
       noSubdir: true,
       encoding: 'binary',

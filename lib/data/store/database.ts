@@ -2,9 +2,9 @@
 // Invariant: LMDB sees no file that is shorter than it claims to be: reading past the end of a mapping ends the process.
 
 import { closeSync, fstatSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Database, RootDatabase } from 'lmdb';
-import { AddonError, FileFormatError } from '../../errors.js';
+import { FileFormatError } from '../../errors.js';
+import { loadLmdb } from '../lmdb.js';
 import { ANEW, copyOf, dataFile, fromJson, META, unseal } from './layout.js';
 import { fromRow, type ManifestFile, type ManifestRow } from './manifest.js';
 
@@ -31,21 +31,6 @@ export interface OpenOptions {
   readonly readOnly: boolean;
   /** The most that the file may grow to; of address space, not of memory. */
   readonly mapBytes?: number;
-}
-
-/** LMDB's addon asks for a newer system than ours does: it is loaded where there is a store, and not before. */
-function loadLmdb(): typeof import('lmdb') {
-  try {
-    return createRequire(import.meta.url)('lmdb') as typeof import('lmdb');
-  } catch (cause) {
-    const reason = (cause as Error).message.split('\n', 1)[0];
-    throw new AddonError(
-      `Stores need the package lmdb, which does not load here: ${reason}\n` +
-        'What to do: train from the folder of pictures, without a store; or use a system with the libstdc++ of GCC 11 ' +
-        '(Debian 12, Ubuntu 22.04, RHEL 9 or later).',
-      { cause },
-    );
-  }
 }
 
 /** @throws FileFormatError if it is not a database, or cannot be opened; AddonError if LMDB does not load */
