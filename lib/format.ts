@@ -76,3 +76,25 @@ export function formatRate(perSecond: number): string {
   if (perSecond >= 99.95) return formatCount(perSecond);
   return perSecond.toFixed(perSecond >= 9.995 ? 1 : 2);
 }
+
+/**
+ * Rows as lines of aligned columns, two spaces apart, without spaces at the ends of lines.
+ * @param left  how many columns, from the left, are aligned to the left; the others are numbers, to the right
+ */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  { left }: { readonly left: number },
+): string {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) =>
+    Math.max(...rows.map((row) => (row[i] ?? '').length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i < left ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -31,7 +31,11 @@ const TYPESCRIPT_RULES: Readonly<Record<string, Rule>> = {
   data: { imports: [...LEAVES, 'native', 'io'], packages: ['jimp', '@jimp/core', '@jsquash/jpeg', 'lmdb'] },
   models: { imports: [...COMPUTING, 'data', 'io'], packages: [] },
   train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: [] },
-  index: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train'], packages: [] },
+  profile: { imports: [...COMPUTING, 'optim', 'data', 'models', 'train'], packages: [] },
+  index: {
+    imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train', 'profile'],
+    packages: [],
+  },
   cli: { imports: ['index'], packages: [] },
 };
 

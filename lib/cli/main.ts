@@ -4,6 +4,7 @@
 
 import { AlexnetError } from '../index.js';
 import { augment } from './augment.js';
+import { bench } from './bench.js';
 import type { Command, ExitCode } from './command.js';
 import { evaluate } from './evaluate.js';
 import { EXIT_CODES, sections, table, wrap } from './help.js';
@@ -16,7 +17,7 @@ import { train } from './train.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly Command[] = [train, evaluate, predict, prepare, augment, info];
+const commands: readonly Command[] = [train, evaluate, predict, prepare, augment, bench, info];
 
 const help = sections([
   ['Usage: alexnet COMMAND [arguments] [options]'],

@@ -1,6 +1,6 @@
 // A network as a table: output shape, parameters and multiply-accumulates of each layer.
 // Invariant: computed from shapes alone; no device and no weights are needed.
-import { formatCount } from '../format.js';
+import { formatCount, formatTable } from '../format.js';
 import type { Sequential } from '../layers/index.js';
 import { formatShape, type Shape } from '../tensor/shape.js';
 
@@ -56,13 +56,5 @@ function formatSummary(
     ]),
     ['total', '', '', formatCount(totals.parameters), formatCount(totals.macs)],
   ];
-  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...cells.map((row) => (row[i] ?? '').length)));
-  return cells
-    .map((row) =>
-      row
-        .map((cell, i) => (i < 3 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return formatTable(cells, { left: 3 });
 }

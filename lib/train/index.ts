@@ -19,4 +19,5 @@ export { createProgress, type Progress, type ProgressOptions } from './progress.
 export type { Checkpoint, CheckpointContents, TrainingState } from './checkpoint.js';
 export type { CheckpointOptions, ParameterGroup, TrainerOptions } from './options.js';
 export { checkpointsIn, findCheckpoint, findWeights, weightsIn } from './run-folder.js';
+export { submitTrainingStep, type PendingResult, type StepParts, type StepPhase } from './step.js';
 export { Trainer, type FitOptions, type ResumeOptions, type TrainingData } from './trainer.js';

@@ -91,6 +91,9 @@ export interface StepParts {
   readonly loss: Loss;
 }
 
+/** The phases of a training step, as they are marked in a profile of the device. */
+export type StepPhase = 'input' | 'forward' | 'loss' | 'backward' | 'update' | 'metrics';
+
 export interface TrainingStepParts extends StepParts {
   readonly optimizer: SGD;
   /** For float16: keeps small gradients from vanishing. */
@@ -110,14 +113,17 @@ export function submitTrainingStep(
   batch: ImageBatch,
   { seed, step }: Pick<Mode, 'seed' | 'step'>,
 ): PendingResult {
-  const { optimizer, accumulate = 1 } = parts;
+  const { optimizer, accumulate = 1, model } = parts;
+  const begin = (phase: StepPhase) => model.device.markProfile(phase);
   const passes: PendingBatch[] = [];
   try {
     for (const { part, ...mode } of passesOf(batch, { seed, step, accumulate })) {
       submitPass(parts, part, { ...mode, share: part.size / batch.size, passes });
     }
     parts.beforeUpdate?.();
+    begin('update');
     optimizer.step({ lossScaler: parts.lossScaler, gate: parts.gate, clip: parts.clip });
+    begin('metrics');
   } catch (error) {
     for (const pass of passes) pass[Symbol.dispose]();
     throw error;
@@ -147,17 +153,22 @@ function submitPass(
   { share, passes, ...mode }: PassOptions,
 ): void {
   const { network, device } = model;
+  const begin = (phase: StepPhase) => device.markProfile(phase);
+  begin('input');
   using labels = device.tensor(batch.labels, { shape: [batch.size] });
   using x = preprocessing.apply(device, batch);
+  begin('forward');
   const forward = network.forward(x, { ...mode, training: true, gradient: true });
   using logits = forward.y as Tensor<'float32', readonly [number, number]>;
   using saved = forward.saved as Disposable;
+  begin('loss');
   const { loss: value, saved: lossState } = loss.forward(logits, labels);
   passes.push(new PendingBatch(value, labelRank(logits, labels)));
   using state = lossState;
   using whole = loss.backward(state);
   using weighted = share === 1 ? whole.share() : affine(whole, { scale: share });
   using gradient = lossScaler ? lossScaler.scale(weighted) : weighted.share();
+  begin('backward');
   network.backward(gradient, saved, { inputGradient: false });
 }
 

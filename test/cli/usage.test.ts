@@ -47,7 +47,7 @@ describe('alexnet', () => {
     [
       'a command there is not',
       ['delete'],
-      /unknown command 'delete'; there are train, evaluate, predict, prepare, augment, info/,
+      /unknown command 'delete'; there are train, evaluate, predict, prepare, augment, bench, info/,
     ],
     ['a misspelt option', ['train', 'x', '--epoch', '3'], /unknown option --epoch; did you mean --epochs\?/],
     [
