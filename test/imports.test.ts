@@ -32,8 +32,9 @@ const TYPESCRIPT_RULES: Readonly<Record<string, Rule>> = {
   models: { imports: [...COMPUTING, 'data', 'io'], packages: [] },
   train: { imports: [...COMPUTING, 'optim', 'data', 'io', 'models'], packages: [] },
   profile: { imports: [...COMPUTING, 'optim', 'data', 'models', 'train'], packages: [] },
+  report: { imports: [...COMPUTING, 'data', 'io', 'models', 'train'], packages: ['jimp', 'uplot'] },
   index: {
-    imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train', 'profile'],
+    imports: [...COMPUTING, 'optim', 'data', 'io', 'models', 'train', 'profile', 'report'],
     packages: [],
   },
   cli: { imports: ['index'], packages: [] },

@@ -15,6 +15,8 @@ export interface Option<T> {
   readonly name: string | undefined;
   readonly parse: Parser<T>;
   readonly absent: T;
+  /** What the option means without a value, where it may be left out: `--dashboard`, `--dashboard=8080`. */
+  readonly bare?: T;
 }
 
 /** An argument that is known by its position. */
@@ -52,6 +54,11 @@ export function option<T>(spec: OptionOptions<T> & { readonly absent?: T }): Opt
   const { absent, help, name, parse, value } = spec;
   const said = absent === undefined ? help : `${help} (default ${String(absent)})`;
   return { value, help: said, name, parse, absent };
+}
+
+/** An option whose value may be left out, and is joined with = where it is not. */
+export function optional<T>(spec: OptionOptions<T> & { readonly bare: NoInfer<T> }): Option<T | undefined> {
+  return { ...option<T>(spec), bare: spec.bare };
 }
 
 /** An option without a value. */
@@ -130,13 +137,17 @@ function tokensOf(argv: readonly string[], named: Named) {
     options: {
       ...Object.fromEntries(
         [...named].map(
-          ([name, { option }]) =>
-            [name, { type: option.value === undefined ? 'boolean' : 'string' }] as const,
+          ([name, { option }]) => [name, { type: takesNext(option) ? 'string' : 'boolean' }] as const,
         ),
       ),
       [HELP]: { type: 'boolean', short: 'h' },
     },
   }).tokens;
+}
+
+/** Whether what stands after the option is its value. */
+function takesNext({ value, bare }: Option<unknown>): boolean {
+  return value !== undefined && bare === undefined;
 }
 
 interface OptionToken {
@@ -150,6 +161,7 @@ function readOption(option: Option<unknown>, { rawName, value, inlineValue }: Op
     if (value !== undefined) throw new UsageError(`${rawName} takes no value, got '${value}'`);
     return true;
   }
+  if (value === undefined && option.bare !== undefined) return option.bare;
   // Of `--out --quiet` the second is an option that was meant to be one; a value like it has to be joined with =.
   if (value === undefined || (inlineValue !== true && /^(--|-[a-z])/i.test(value))) {
     const got = value === undefined ? '' : `, got ${value}; write ${rawName}=${value} if that is the value`;

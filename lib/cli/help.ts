@@ -1,7 +1,7 @@
 // The text of --help, made from declarations.
 // Invariant: no line is longer than 80 columns, so that it reads well in any terminal and in a pasted report.
 
-import { optionName, type Options, type Positionals } from './args.js';
+import { optionName, type Option, type Options, type Positionals } from './args.js';
 
 const WIDTH = 80;
 /** Where descriptions begin; a longer name gets a line of its own. */
@@ -27,8 +27,7 @@ export function commandHelp({ name, summary, positionals, options, details, exam
     place.many ? `${place.name}...` : place.optional ? `[${place.name}]` : place.name,
   );
   const optionRows = Object.entries(options).map(([key, option]) => {
-    const value = option.value === undefined ? '' : ` ${option.value}`;
-    return [`--${optionName(key, option)}${value}`, option.help] as const;
+    return [`--${optionName(key, option)}${valueOf(option)}`, option.help] as const;
   });
   return sections([
     [`Usage: alexnet ${[name, ...usage, '[options]'].join(' ')}`],
@@ -39,6 +38,11 @@ export function commandHelp({ name, summary, positionals, options, details, exam
     ['Examples:', ...examples.map((example) => `  ${example}`)],
     wrap(EXIT_CODES, WIDTH),
   ]);
+}
+
+function valueOf({ value, bare }: Option<unknown>): string {
+  if (value === undefined) return '';
+  return bare === undefined ? ` ${value}` : `[=${value}]`;
 }
 
 /** Sections of lines with an empty line between them. */

@@ -2,7 +2,7 @@
 // Invariant: a default that is not written here is the library's or the preset's own.
 
 import { presets, type PresetName } from '../index.js';
-import { flag, option, optionalPositional, type Values } from './args.js';
+import { flag, option, optional, optionalPositional, type Values } from './args.js';
 import { augmentationOptions } from './augmentation-options.js';
 import { cache, cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
 import { holdOutOption, sourceOptions } from './pictures.js';
@@ -140,6 +140,15 @@ export const options = {
   }),
   ...augmentationOptions,
   balanced: flag('take each class equally often in an epoch, however many pictures it has'),
+  dashboard: optional({
+    value: 'PORT',
+    parse: integer({ from: 1, to: 65535 }),
+    bare: 6007,
+    help: 'a live page of the training, on this machine alone (default port 6007)',
+  }),
+  tensorboard: flag('write curves and pictures to RUN/tensorboard, for TensorBoard'),
+  noReport: flag('do not write RUN/report.html'),
+  noLog: flag('do not write RUN/log.jsonl'),
   seed: {
     ...seed,
     help: 'decides initial weights, order, crops, dropout and which pictures are held out (default 0)',

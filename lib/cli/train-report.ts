@@ -28,6 +28,11 @@ export class TrainingReport implements Disposable {
   /** What is about to be trained, in lines for people and as an object for programs. */
   start(lines: readonly string[], facts: Readonly<Record<string, unknown>>): void {
     if (this.#json) printJson({ type: 'start', ...facts });
+    this.say(lines);
+  }
+
+  /** For people only. */
+  say(lines: readonly string[]): void {
     if (!this.#quiet) for (const line of lines) note(line);
   }
 

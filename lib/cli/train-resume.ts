@@ -39,7 +39,10 @@ interface Configuration {
 }
 
 /** How a session shows itself, or where it writes: not part of the training. */
-const SESSION = ['resume', 'out', 'overwrite', 'quiet', 'json'] as const;
+const SESSION = [
+  ...(['resume', 'out', 'overwrite', 'quiet', 'json'] as const),
+  ...(['dashboard', 'tensorboard', 'noReport', 'noLog'] as const),
+] as const;
 type SessionOption = (typeof SESSION)[number];
 /** What may differ when training goes on: it leads to the same weights, or to later ones. */
 const CHANGEABLE = [
@@ -48,7 +51,8 @@ const CHANGEABLE = [
 ] as const;
 
 export function configurationOf(args: PlannedArguments, sizes: Sizes): Configuration {
-  const { resume: _, out: __, overwrite: ___, quiet: ____, json: _____, ...rest } = args;
+  const entries = Object.entries(args).filter(([key]) => !isSession(key));
+  const rest = Object.fromEntries(entries) as Omit<PlannedArguments, SessionOption>;
   const named = Object.entries({ val: args.val, listDir: args.listDir, valLabels: args.valLabels });
   const given = named.filter((entry): entry is [string, string] => entry[1] !== undefined);
   const places = {
@@ -72,10 +76,15 @@ export async function planResume(args: TrainArguments, given: ReadonlySet<string
   const checkpoint = await findCheckpoint(args.resume as string);
   const { arguments: stored, sizes } = checkConfiguration(checkpoint);
   const changed = Object.fromEntries([...given].map((key) => [key, args[key as keyof TrainArguments]]));
-  const { quiet, json, overwrite, resume } = args;
-  const session = { quiet, json, overwrite, resume, out: given.has('out') ? args.out : checkpoint.run };
+  const entries = Object.entries(args).filter(([key]) => isSession(key));
+  const session = Object.fromEntries(entries) as Pick<TrainArguments, SessionOption>;
+  const out = given.has('out') ? args.out : checkpoint.run;
   const dir = args.dir ?? stored.dir;
-  return { args: { ...stored, ...changed, ...session, dir }, checkpoint, sizes, earlier: 'resumed' };
+  return { args: { ...stored, ...changed, ...session, out, dir }, checkpoint, sizes, earlier: 'resumed' };
+}
+
+function isSession(key: string): key is SessionOption {
+  return (SESSION as readonly string[]).includes(key);
 }
 
 function checkConfiguration({ path, configuration }: Checkpoint): Configuration {

@@ -19,6 +19,7 @@ import { counted, shellWord } from './output.js';
 import { pictureCount, trainingPictures, type TrainingPictures } from './pictures.js';
 import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
+import { TrainingLoggers } from './train-loggers.js';
 import { TrainingReport } from './train-report.js';
 import { planResume, type TrainPlan } from './train-resume.js';
 import { augmentationOf, freshModel, makeTrainer, openCache, openDatasets, sizesOf } from './train-setup.js';
@@ -35,6 +36,7 @@ export const train = command({
       'RUN/best.safetensors the one with the lowest validation error so far.',
     'Ctrl-C ends training after the current step, with a checkpoint; a second Ctrl-C ends at once. Either way ' +
       'alexnet train --resume RUN goes on as if nothing had happened.',
+    'RUN/log.jsonl has every event, RUN/report.html the curves, the first kernels and some predictions.',
   ],
   examples: [
     'alexnet train flowers',
@@ -68,8 +70,20 @@ async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Pr
     });
     const trainer = await makeTrainer(plan, { device, model: fresh, sizes, augmentation });
     using model = trainer.model;
-    report.start(...describe(plan, { pictures, model, device }));
-    const done = await trainer.run(data, { signal, onEvent: (event) => report.handle(event) });
+    const { lines, facts } = describe(plan, { pictures, model, device });
+    report.start(lines, facts);
+    const warn = (message: string) => report.handle({ type: 'warning', message });
+    const loggers = await TrainingLoggers.open(plan, { model, data, facts, warn });
+    report.say(loggers.places);
+    const done = await loggers.follow((onEvent) =>
+      trainer.run(data, {
+        signal,
+        onEvent: (event) => {
+          report.handle(event);
+          onEvent(event);
+        },
+      }),
+    );
     report.finish(done, { folder: plan.args.out, earlier: plan.earlier });
     return done.reason === 'aborted' ? (stop.exitCode ?? 1) : 0;
   } catch (error) {
@@ -113,7 +127,10 @@ interface Parts {
 }
 
 /** The header: lines for people, and the same for programs. */
-function describe({ args, checkpoint }: TrainPlan, parts: Parts): [string[], Record<string, unknown>] {
+function describe(
+  { args, checkpoint }: TrainPlan,
+  parts: Parts,
+): { readonly lines: string[]; readonly facts: Record<string, unknown> } {
   const { pictures, model, device } = parts;
   const { dir, epochs, seed, out, preset, initialization, from } = args;
   const { classNames } = pictures.train;
@@ -137,5 +154,5 @@ function describe({ args, checkpoint }: TrainPlan, parts: Parts): [string[], Rec
   const shape = { preset, initialization, inputSize: size, parameters, classNames };
   const run = { pictures: count, epochs, batchSize, stepsPerEpoch: steps, learningRate, seed, out };
   const resumed = checkpoint && { resumed: checkpoint.path };
-  return [lines, { ...shape, ...run, ...resumed, device: device.info }];
+  return { lines, facts: { data: dir, ...shape, ...run, ...resumed, device: device.info } };
 }

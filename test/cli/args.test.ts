@@ -2,7 +2,7 @@
 // Invariant: every refusal is checked by its words, since they are all that a user sees.
 
 import assert from 'node:assert/strict';
-import { flag, option, parse, positional, remaining } from '../../lib/cli/args.js';
+import { flag, option, optional, parse, positional, remaining } from '../../lib/cli/args.js';
 import { nearest } from '../../lib/cli/suggest.js';
 import { UsageError } from '../../lib/cli/usage-error.js';
 import { bytes, integer, number, oneOf, text } from '../../lib/cli/values.js';
@@ -43,6 +43,18 @@ describe('parse', () => {
     assert.equal(
       (parse(['x', '--lr', '1', '--lr', '2'], declared) as { learningRate: number }).learningRate,
       2,
+    );
+  });
+
+  it('takes an option whose value may be left out with =, or without, but never the next argument', () => {
+    const page = optional({ value: 'PORT', parse: integer({ from: 1 }), bare: 80, help: 'page' });
+    const live = { positionals: declared.positionals, options: { page } };
+    assert.deepEqual(parse(['data'], live), { dir: 'data', page: undefined });
+    assert.deepEqual(parse(['--page', 'data'], live), { dir: 'data', page: 80 });
+    assert.deepEqual(parse(['--page=8080', 'data'], live), { dir: 'data', page: 8080 });
+    assert.equal(
+      refusal(() => parse(['--page=x', 'data'], live)),
+      "--page: expected a positive integer, got 'x'",
     );
   });
 

@@ -4,9 +4,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { openSafetensors } from '../../lib/io/safetensors.js';
+import type { RunState } from '../../lib/report/index.js';
 import { tempFiles } from '../data/temp-folder.js';
 import { alexnet, colourPictures, eventsOf, SMALL, type Outcome } from './run-cli.js';
 
@@ -50,7 +52,7 @@ describe('a training from the command line', () => {
   let trained: Outcome;
   before(async () => {
     cwd = withPictures(12);
-    trained = await trainIn(cwd, '--epochs', '3', '--json');
+    trained = await trainIn(cwd, '--epochs', '3', '--json', '--tensorboard');
   });
   after(() => rmSync(join(cwd, 'run'), { recursive: true }));
 
@@ -78,6 +80,34 @@ describe('a training from the command line', () => {
     assert.match(trained.stderr, /\nnext: alexnet predict run picture.jpg\n$/);
     // eslint-disable-next-line no-control-regex -- control characters are what must not be there
     assert.doesNotMatch(trained.stderr, /[\x00-\x09\x0b-\x1f]/);
+  });
+
+  it('leaves a log with the same events, their times added', async () => {
+    const file = await readFile(join(cwd, 'run', 'log.jsonl'), 'utf8');
+    const logged = eventsOf(file).map(({ time, ...event }) => {
+      assert.equal(typeof time, 'string');
+      return event;
+    });
+    const told = eventsOf(trained.stdout).filter(
+      ({ type }) => type !== 'preparing' && type !== 'validation-progress',
+    );
+    assert.deepEqual(logged, told);
+  });
+
+  it('leaves a report with its curves, kernels, predictions and neighbours, and says where it is', async () => {
+    assert.match(trained.stderr, /\nreport: run\/report\.html\n/);
+    const state = await reportOf(join(cwd, 'run'));
+    assert.deepEqual([state.title, state.status], ['AlexNet on pictures', 'completed']);
+    assert.deepEqual([state.steps.step.length, state.epochs.length], [15, 3]);
+    assert.equal(state.filters?.kernels, 96);
+    assert.deepEqual(state.examples?.compared, { layer: 'relu7', pictures: 33 });
+    assert.ok(state.examples.examples.every(({ neighbours }) => neighbours.length === 6));
+  });
+
+  it("leaves TensorBoard's files", async () => {
+    const files = await readdir(join(cwd, 'run', 'tensorboard'), { recursive: true });
+    const runs = files.filter((name) => name.includes('tfevents')).map((name) => name.split('/')[0]);
+    assert.deepEqual(runs.sort(), ['train', 'validation']);
   });
 
   it('leaves weights that score as they did in training, on the pictures that were held out', async () => {
@@ -201,7 +231,7 @@ describe('a training from the command line', () => {
       /^error: run\/best.safetensors is there already: .* go on with it: alexnet train --resume run; .*--out.*--overwrite\n$/,
     );
     assert.deepEqual([statSync(best).ino, statSync(best).mtimeMs], [before.ino, before.mtimeMs]);
-    const replaced = await trainIn(cwd, '--epochs', '1', '--overwrite', '--quiet');
+    const replaced = await trainIn(cwd, '--epochs', '1', '--overwrite', '--quiet', '--no-log');
     assert.deepEqual([replaced.code, replaced.stderr], [0, '']);
     assert.equal(
       replaced.stdout,
@@ -209,6 +239,8 @@ describe('a training from the command line', () => {
         'next: alexnet predict run picture.jpg\n',
     );
     assert.notEqual(statSync(best).ino, before.ino);
+    const report = await readFile(join(cwd, 'run', 'report.html'), 'utf8');
+    assert.match(report, /"epochs":\[\{"epoch":1,[^\]]*\}\]/, 'the report is of the new training');
   });
 });
 
@@ -246,6 +278,47 @@ describe('fine-tuning from the command line', () => {
     for (const run of ['run', 'tuned']) rmSync(join(cwd, run), { recursive: true });
   });
 });
+
+describe('the dashboard of a training', () => {
+  it('is there while it trains, and follows it', async () => {
+    const cwd = withPictures(4);
+    const port = await freePort();
+    let page: Promise<number> | undefined;
+    const { code, stderr } = await alexnet(
+      ['train', 'pictures', ...SMALL, '--epochs', '1', `--dashboard=${port}`, '--no-report', '--no-log'],
+      {
+        cwd,
+        onOutput: (written) => {
+          const url = /\ndashboard: (\S+)\n/.exec(written.stderr)?.[1];
+          if (url !== undefined) page ??= fetch(url).then(({ status }) => status);
+        },
+      },
+    );
+    assert.equal(code, 0, stderr);
+    assert.equal(await page, 200);
+    assert.deepEqual((await readdir(join(cwd, 'run'))).sort(), [
+      'best.safetensors',
+      'checkpoints',
+      'last.safetensors',
+    ]);
+    rmSync(join(cwd, 'run'), { recursive: true });
+  });
+});
+
+/** What the report in a run's folder shows. */
+async function reportOf(run: string): Promise<RunState> {
+  const html = await readFile(join(run, 'report.html'), 'utf8');
+  return JSON.parse(/<script type="application\/json" id="state">([^<]*)</.exec(html)?.[1] ?? '') as RunState;
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 describe('noise on colours', () => {
   it('changes what is learned from the first step on', async () => {
@@ -378,6 +451,9 @@ describe('a training that is interrupted', () => {
     );
     assert.ok(resumed!.size > 30);
     assert.deepEqual(resumed, whole);
+    const [report, wholeReport] = [await reportOf(join(cwd, 'run')), await reportOf(join(cwd, 'whole'))];
+    assert.deepEqual(report.steps.loss, wholeReport.steps.loss, 'the curves have both parts');
+    assert.equal(report.epochs.length, 2);
     rmSync(join(cwd, 'pictures', 'red', '4.png'));
     const changed = await alexnet(['train', '--resume', 'run', '--epochs', '3'], { cwd });
     assert.equal(changed.code, 1);
@@ -390,12 +466,11 @@ describe('a training that is interrupted', () => {
 
   it('by SIGTERM early on says what there is, and exits with 143', async () => {
     const cwd = withPictures(4);
+    let sent = false;
     const { code, stdout, stderr } = await alexnet(['train', 'pictures', ...SMALL], {
       cwd,
       onOutput: (written, child) => {
-        if (/^training: /m.test(written.stderr) && !written.stderr.includes('stopping')) {
-          child.kill('SIGTERM');
-        }
+        if (!sent && /^training: /m.test(written.stderr)) sent = child.kill('SIGTERM');
       },
     });
     assert.equal(code, 143, stderr);
