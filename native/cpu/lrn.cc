@@ -115,35 +115,36 @@ struct Pixels {
   }
 };
 
-/** A pixel's channels, brought together in float32. */
+/** A pixel's channels, brought together in float32; `block` is at.block, a constant where that is a usual
+ * one. */
 template <typename T>
-ALEXNET_INLINE void Gather(const T* __restrict__ from, float* __restrict__ row, const Pixels& at,
-                           int64_t channels) {
-  const int64_t block = at.block, stride = at.pixels * block;
-  if (block == 16) {
-    for (int64_t c = 0; c < channels; c += 16, from += stride) {
-      for (int64_t i = 0; i < 16; ++i) row[c + i] = Load(from + i);
-    }
-    return;
-  }
-  for (int64_t c = 0; c < channels; c += block, from += stride) {
+ALEXNET_INLINE void GatherBlocks(const T* __restrict__ from, float* __restrict__ row, const Pixels& at,
+                                 int64_t channels, int64_t block) {
+  for (int64_t c = 0; c < channels; c += block, from += at.pixels * block) {
     for (int64_t i = 0; i < block; ++i) row[c + i] = Load(from + i);
   }
 }
 
 template <typename T>
-ALEXNET_INLINE void Scatter(const float* __restrict__ row, T* __restrict__ to, const Pixels& at,
-                            int64_t channels) {
-  const int64_t block = at.block, stride = at.pixels * block;
-  if (block == 16) {
-    for (int64_t c = 0; c < channels; c += 16, to += stride) {
-      for (int64_t i = 0; i < 16; ++i) Store(row[c + i], to + i);
-    }
-    return;
-  }
-  for (int64_t c = 0; c < channels; c += block, to += stride) {
+ALEXNET_INLINE void ScatterBlocks(const float* __restrict__ row, T* __restrict__ to, const Pixels& at,
+                                  int64_t channels, int64_t block) {
+  for (int64_t c = 0; c < channels; c += block, to += at.pixels * block) {
     for (int64_t i = 0; i < block; ++i) Store(row[c + i], to + i);
   }
+}
+
+template <typename T>
+ALEXNET_INLINE void Gather(const T* from, float* row, const Pixels& at, int64_t channels) {
+  if (at.block == 16) return GatherBlocks(from, row, at, channels, 16);
+  if (at.block == 8) return GatherBlocks(from, row, at, channels, 8);
+  GatherBlocks(from, row, at, channels, at.block);
+}
+
+template <typename T>
+ALEXNET_INLINE void Scatter(const float* row, T* to, const Pixels& at, int64_t channels) {
+  if (at.block == 16) return ScatterBlocks(row, to, at, channels, 16);
+  if (at.block == 8) return ScatterBlocks(row, to, at, channels, 8);
+  ScatterBlocks(row, to, at, channels, at.block);
 }
 
 /** One op on some of the pixels: backward if there is a dy. */
