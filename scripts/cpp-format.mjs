@@ -1,4 +1,4 @@
-// Formats the C++ and CUDA sources under native/ in place; with --check only says which are not formatted.
+// Formats the C++ and CUDA sources in place; with --check only says which are not formatted.
 // Invariant: exit status 0 means that every file is formatted as .clang-format says.
 
 import { cppFiles, fail, runAll, tool } from './cpp-tools.mjs';
@@ -10,7 +10,7 @@ const check = options.includes('--check');
 if (options.some((option) => option !== '--check')) fail('usage: node scripts/cpp-format.mjs [--check]');
 
 const files = cppFiles();
-if (files.length === 0) fail('native/ holds no C++ sources; is this a checkout of the repository?');
+if (files.length === 0) fail('there are no C++ sources; is this a checkout of the repository?');
 
 /** clang-format reports every place; the files' names are enough, as `npm run format` mends them all. */
 function explain(output) {

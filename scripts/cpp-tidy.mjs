@@ -6,6 +6,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { cppFiles, fail, root, runAll, tool } from './cpp-tools.mjs';
 
+// The simulated GPU of the tests implements headers of others, whose names it need not share.
+const CHECKED = ['native'];
+
 /** The newest build/**\/compile_commands.json, which CMake writes beside its build files. */
 function findDatabase() {
   const build = path.join(root, 'build');
@@ -40,7 +43,7 @@ function compiledSources(commands) {
       path.relative(root, path.resolve(directory, file)).replaceAll('\\', '/'),
     ),
   );
-  return cppFiles().filter((file) => file.endsWith('.cc') && compiled.has(file));
+  return cppFiles(CHECKED).filter((file) => file.endsWith('.cc') && compiled.has(file));
 }
 
 const database = findDatabase();
@@ -62,7 +65,7 @@ try {
     findings += 1;
     console.error(`${sources[index]}\n${stdout.trimEnd() || stderr.trimEnd()}\n`);
   }
-  const skipped = cppFiles().filter((file) => file.endsWith('.cc') && !sources.includes(file));
+  const skipped = cppFiles(CHECKED).filter((file) => file.endsWith('.cc') && !sources.includes(file));
   if (skipped.length > 0) console.log(`Not part of this build, not checked: ${skipped.join(', ')}`);
   if (findings > 0) fail(`clang-tidy: ${findings} of ${sources.length} files have findings`);
   console.log(`clang-tidy: ${sources.length} files, no findings`);

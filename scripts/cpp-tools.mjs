@@ -88,13 +88,18 @@ function pip(name, options) {
   );
 }
 
-/** C++ and CUDA sources under native/, relative to the root, sorted. Tables (*.def) keep their own columns. */
-export function cppFiles() {
-  const folder = path.join(root, 'native');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true })
-    .filter((file) => /\.(h|cc|cu)$/.test(file))
-    .map((file) => path.join('native', file).replaceAll('\\', '/'))
+/** Folders of C++ and CUDA: the package's, and the GPU that tests have instead of one. */
+const CPP_FOLDERS = ['native', 'test/simulated-driver'];
+
+/** C++ and CUDA sources, relative to the root, sorted. Tables (*.def) keep their own columns. */
+export function cppFiles(folders = CPP_FOLDERS) {
+  return folders
+    .filter((folder) => existsSync(path.join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(path.join(root, folder), { recursive: true })
+        .filter((file) => /\.(h|cc|cu)$/.test(file))
+        .map((file) => path.join(folder, file).replaceAll('\\', '/')),
+    )
     .sort();
 }
 

@@ -2,16 +2,38 @@
 // Invariant: a suite runs on every device alike; a test that leaves tensors behind fails.
 import assert from 'node:assert/strict';
 import { conv2d } from '../../lib/ops/index.js';
-import { openDevice, type Device, type DeviceKind, type DTypeSupport } from '../../lib/tensor/device.js';
+import {
+  openDevice,
+  type Device,
+  type DeviceKind,
+  type DeviceOptions,
+  type DTypeSupport,
+} from '../../lib/tensor/device.js';
 import type { DType, FloatDType } from '../../lib/tensor/dtype.js';
 import type { Shape } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { assertClose } from './compare.js';
 import { dims4, ndArray, zeros, type NdArray } from './reference.js';
+import { isSimulatorBuilt, useSimulator } from './simulator.js';
 import { tolerance, type ToleranceKey } from './tolerance.js';
 
-/** The devices under test. */
-export const deviceKinds: readonly DeviceKind[] = ['cpu'];
+/** What a suite can run on: the CPU, the GPU of this machine, or the simulated one. */
+export type TestTarget = 'cpu' | 'cuda' | 'simulated cuda';
+
+/**
+ * The devices under test: ALEXNET_TEST_DEVICES, separated by commas, or the CPU and the simulated GPU if it is built.
+ */
+export const testTargets: readonly TestTarget[] = targetsFrom(process.env['ALEXNET_TEST_DEVICES']);
+
+function targetsFrom(list: string | undefined): readonly TestTarget[] {
+  if (list === undefined) return isSimulatorBuilt() ? ['cpu', 'simulated cuda'] : ['cpu'];
+  const targets = list.split(',').map((name) => name.trim());
+  const unknown = targets.find((name) => !['cpu', 'cuda', 'simulated cuda'].includes(name));
+  assert.equal(unknown, undefined, `ALEXNET_TEST_DEVICES: no device '${unknown}'`);
+  // Both are opened as 'cuda', and libraries are looked for once in a process.
+  assert.ok(!(targets.includes('cuda') && targets.includes('simulated cuda')), 'one kind of GPU at a time');
+  return targets as TestTarget[];
+}
 
 /** How elements may lie in memory: the host's order, or the one a convolution chose. Never visible in results. */
 export const layouts = ['as uploaded', 'as a convolution leaves it'] as const;
@@ -27,29 +49,46 @@ export interface HostTensor {
 }
 
 /** How a device computes in a type; asked before its suites are declared, so that each declares what it will run. */
-export function supportOf(kind: DeviceKind, dtype: FloatDType): DTypeSupport {
-  using device = openDevice(kind);
+export function supportOf(target: TestTarget, dtype: FloatDType): DTypeSupport {
+  using device = openTarget(target);
   return device.support(dtype);
 }
 
-const covered = new Map<DeviceKind, Set<string>>(deviceKinds.map((kind) => [kind, new Set()]));
+const covered = new Map<TestTarget, Set<string>>(testTargets.map((target) => [target, new Set()]));
 
 /** Ops whose outputs have been held against their reference on a device so far. */
-export function coveredOps(kind: DeviceKind): ReadonlySet<string> {
-  return covered.get(kind)!;
+export function coveredOps(target: TestTarget): ReadonlySet<string> {
+  return covered.get(target)!;
+}
+
+export function openTarget(target: TestTarget, options: DeviceOptions = {}): Device {
+  if (target === 'simulated cuda') useSimulator();
+  return openDevice(target === 'cpu' ? 'cpu' : 'cuda', options);
 }
 
 /** A device that is open while its suite runs. */
 export class TestDevice {
+  readonly target: TestTarget;
   readonly kind: DeviceKind;
   #device: Device | undefined;
 
-  constructor(kind: DeviceKind) {
-    this.kind = kind;
+  constructor(target: TestTarget) {
+    this.target = target;
+    this.kind = target === 'cpu' ? 'cpu' : 'cuda';
   }
 
   open(): void {
-    this.#device = openDevice(this.kind);
+    this.#device = openTarget(this.target);
+  }
+
+  /** The simulated GPU notices what a real one forgives until it does not. */
+  async expectNoViolations(): Promise<void> {
+    if (this.target !== 'simulated cuda') return;
+    // Freed memory that something still uses is noticed once it is really freed.
+    this.device.trim();
+    // What a test made to fail on purpose is reported here again.
+    await this.device.synchronize().catch(() => {});
+    assert.deepEqual(useSimulator().violations(), []);
   }
 
   close(): void {
@@ -99,7 +138,7 @@ export class TestDevice {
     assert.deepEqual(actual.shape, expected.shape, `${op}: shape of the ${what}`);
     const close = { ...tolerance(op, expected.data), what: `${op}: ${what}` };
     assertClose(actual.data, expected.data, close);
-    covered.get(this.kind)!.add(op);
+    covered.get(this.target)!.add(op);
   }
 
   /** Compares chosen elements, where the reference of all of them would take too long. */
@@ -130,11 +169,25 @@ export class TestDevice {
   }
 }
 
+/** A step of a network takes a second on the simulated GPU, and much more on a machine that has other work. */
+const SIMULATED_TIMEOUT_MS = 300_000;
+
+export interface SuiteOptions {
+  /** Dozens of steps of a network: too many for the simulated GPU. Default false. */
+  readonly long?: boolean;
+}
+
 /** A suite for each device under test. */
-export function forEachDevice(title: string, suite: (on: TestDevice) => void): void {
-  for (const kind of deviceKinds) {
-    describe(`${title} (${kind})`, () => {
-      const on = new TestDevice(kind);
+export function forEachDevice(
+  title: string,
+  suite: (on: TestDevice) => void,
+  { long = false }: SuiteOptions = {},
+): void {
+  for (const target of testTargets) {
+    if (long && target === 'simulated cuda') continue;
+    describe(`${title} (${target})`, function () {
+      if (target === 'simulated cuda') this.timeout(SIMULATED_TIMEOUT_MS);
+      const on = new TestDevice(target);
       let tensors = 0;
       before(() => on.open());
       beforeEach(() => {
@@ -142,6 +195,7 @@ export function forEachDevice(title: string, suite: (on: TestDevice) => void): v
       });
       suite(on);
       afterEach('no tensor is left behind', () => assert.equal(on.device.memory().tensors, tensors));
+      afterEach('no rule of the simulated GPU is broken', () => on.expectNoViolations());
       after(() => on.close());
     });
   }

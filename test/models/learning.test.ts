@@ -68,17 +68,21 @@ async function shortRun(options: AlexNetOptions & { seed: number; steps: number 
   return { losses, weights };
 }
 
-forEachDevice('AlexNet', (on) => {
-  it('learns sixteen pictures by heart', async () => {
-    using model = alexnet({ classes: CLASSES, inputSize: SIZE, initialization: 'lecun', dropout: 0 });
-    model.initialize(on.device, { seed: 1 });
-    using optimizer = new SGD(model.network.parameters, { learningRate: 0.01, weightDecay: 0 });
-    using batch = new Batch(on.device);
-    assert.ok((await errors(model, batch)) > 4, 'knew them before');
-    for (let step = 0; step < 40; step++) train(model, optimizer, batch, step).dispose();
-    assert.equal(await errors(model, batch), 0);
-  });
-});
+forEachDevice(
+  'AlexNet',
+  (on) => {
+    it('learns sixteen pictures by heart', async () => {
+      using model = alexnet({ classes: CLASSES, inputSize: SIZE, initialization: 'lecun', dropout: 0 });
+      model.initialize(on.device, { seed: 1 });
+      using optimizer = new SGD(model.network.parameters, { learningRate: 0.01, weightDecay: 0 });
+      using batch = new Batch(on.device);
+      assert.ok((await errors(model, batch)) > 4, 'knew them before');
+      for (let step = 0; step < 40; step++) train(model, optimizer, batch, step).dispose();
+      assert.equal(await errors(model, batch), 0);
+    });
+  },
+  { long: true },
+);
 
 describe('training', () => {
   it('of one seed gives the same losses and the same weights, bit for bit', async () => {

@@ -100,7 +100,7 @@ async function train(
 
 forEachDevice('a network of lower precision', (on) => {
   for (const precision of LOWER) {
-    if (supportOf(on.kind, precision) !== 'fast') {
+    if (supportOf(on.target, precision) !== 'fast') {
       it(`${precision} is refused before the model has weights: this device is not faster in it`, () => {
         using model = cifarNet({ net: '80sec', precision });
         assert.throws(() => model.initialize(on.device, { seed: 1 }), {

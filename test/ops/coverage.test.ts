@@ -15,12 +15,12 @@ import './sgd.test.js';
 import '../optim/loss-scaler.test.js';
 import assert from 'node:assert/strict';
 import { table } from '../../lib/ops/table.js';
-import { coveredOps, deviceKinds } from '../helpers/devices.js';
+import { coveredOps, testTargets } from '../helpers/devices.js';
 
 describe('the suites above', () => {
-  for (const kind of deviceKinds) {
-    it(`compared the outputs of every op of the table on ${kind}`, () => {
-      const covered = coveredOps(kind);
+  for (const target of testTargets) {
+    it(`compared the outputs of every op of the table on ${target}`, () => {
+      const covered = coveredOps(target);
       assert.deepEqual(
         Object.keys(table).filter((op) => !covered.has(op)),
         [],

@@ -51,7 +51,7 @@ forEachDevice('lower precision', (on) => {
         ),
       );
 
-    if (supportOf(on.kind, dtype) === 'none') {
+    if (supportOf(on.target, dtype) === 'none') {
       it(`${dtype} is refused: this device does not compute in it`, async () => {
         using x = on.device.scope(() => low(data([2, 3], 320)));
         using y = ops.relu(x);

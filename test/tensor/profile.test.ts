@@ -3,13 +3,12 @@
 import assert from 'node:assert/strict';
 import { ArgumentError } from '../../lib/errors.js';
 import { conv2d, fill, relu } from '../../lib/ops/index.js';
-import { openDevice } from '../../lib/tensor/device.js';
-import { deviceKinds } from '../helpers/devices.js';
+import { openTarget, testTargets } from '../helpers/devices.js';
 
-for (const kind of deviceKinds) {
-  describe(`a profile on ${kind}`, () => {
+for (const target of testTargets) {
+  describe(`a profile on ${target}`, () => {
     it('has every operation and mark in order, with its label, and nothing from before or after', async () => {
-      using device = openDevice(kind);
+      using device = openTarget(target);
       using x = fill(device, { shape: [4], value: 1 });
       device.startProfile();
       using y = relu(x, { label: 'relu1' });
@@ -38,7 +37,7 @@ for (const kind of deviceKinds) {
     });
 
     it('says what an operation keeps, and what it holds for a while', async () => {
-      using device = openDevice(kind);
+      using device = openTarget(target);
       using x = fill(device, { shape: [2, 16, 32, 32], value: 1 });
       using w = fill(device, { shape: [16, 16, 3, 3], value: 1 });
       device.startProfile();
@@ -52,7 +51,7 @@ for (const kind of deviceKinds) {
     });
 
     it('leaves out an operation that failed', async () => {
-      using device = openDevice(kind, { memoryLimitBytes: 2 ** 20 });
+      using device = openTarget(target, { memoryLimitBytes: 2 ** 20 });
       device.startProfile();
       using large = fill(device, { shape: [2 ** 20], value: 1 });
       await assert.rejects(large.data(), { code: 'ERR_OUT_OF_MEMORY' });
@@ -60,7 +59,7 @@ for (const kind of deviceKinds) {
     });
 
     it('stops writing when it is full, and says how much it left out', async () => {
-      using device = openDevice(kind);
+      using device = openTarget(target);
       device.startProfile();
       for (let i = 0; i < 16_384 + 3; i++) device.markProfile('mark');
       const { entries, dropped } = await device.stopProfile();
@@ -68,7 +67,7 @@ for (const kind of deviceKinds) {
     });
 
     it('is one at a time', async () => {
-      using device = openDevice(kind);
+      using device = openTarget(target);
       await assert.rejects(device.stopProfile(), ArgumentError);
       device.startProfile();
       assert.throws(() => device.startProfile(), ArgumentError);
