@@ -2,7 +2,7 @@
 // Invariant: what is tested is the tarball, on a PATH with node and npm alone; no install script runs.
 // With --runtimes: also on other versions of Node.js, on Bun and on Deno, which are fetched from npm (600 MB).
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,7 @@ import { output } from './run.mjs';
 import { root } from './wheels.mjs';
 
 const NOBODY = 65534;
+const QEMU = '/usr/bin/qemu-x86_64';
 const LINES_OF_AN_ERROR = 12;
 /** In a bare root: with the glibc of this Debian, and with the oldest that can be had. */
 const SUITES = ['bookworm', 'bullseye'];
@@ -161,6 +162,23 @@ async function checkRuntimes() {
   }
 }
 
+/** Processors that are not there, where qemu can play them. */
+async function checkProcessors() {
+  if (!existsSync(QEMU)) return console.log(`not tried: older processors (apt-get install qemu-user)`);
+  const on = (processor) => ({ program: QEMU, args: ['-cpu', processor, process.execPath, 'esm.mjs'] });
+  for (const processor of ['Nehalem', 'Haswell']) {
+    const { program, args } = on(processor);
+    await check(`a processor of the kind ${processor}`, () => consume(args, { program }));
+  }
+  await check('an error on a processor without SSE4.1', () => {
+    const { program, args } = on('core2duo');
+    const { status, stderr } = spawnSync(program, args, { cwd: app, env, encoding: 'utf8' });
+    if (status !== 1 || !/DeviceError.*SSE4\.1/.test(stderr)) {
+      throw new Error(`exit code ${status}\n${stderr}`);
+    }
+  });
+}
+
 async function main() {
   prepareFolders();
   const tarball = pack();
@@ -172,7 +190,10 @@ async function main() {
   await checkTypes();
   await checkUsers();
   await checkRoots();
-  if (process.argv.includes('--runtimes')) await checkRuntimes();
+  if (process.argv.includes('--runtimes')) {
+    await checkProcessors();
+    await checkRuntimes();
+  }
 }
 
 try {

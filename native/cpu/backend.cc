@@ -325,6 +325,15 @@ dnnl::primitive_attr PrimitiveAttributes(bool relu) {
 }
 
 std::unique_ptr<Backend> CreateBackend(int threads, size_t memory_limit_bytes) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  // oneDNN's matrix product takes it for granted: without it, the process would end at an illegal
+  // instruction.
+  if (!__builtin_cpu_supports("sse4.1")) {
+    throw Error(ErrorCode::kUnsupported,
+                "this processor has no SSE4.1, which is needed (AVX2 or later to be fast). "
+                "Use one from 2008 or later; in a virtual machine, give it the host's processor model");
+  }
+#endif
   return std::make_unique<CpuBackend>(CpuOptions{threads, memory_limit_bytes});
 }
 
