@@ -110,6 +110,8 @@ export interface Addon {
   synchronize(device: DeviceId): Promise<void>;
   memory(device: DeviceId): MemoryStatistics;
   trim(device: DeviceId): void;
+  beginGathering(device: DeviceId): void;
+  endGathering(device: DeviceId): void;
   plans(device: DeviceId): Promise<PlanDescription[]>;
   startProfile(device: DeviceId): void;
   markProfile(device: DeviceId, label: string): void;

@@ -289,6 +289,19 @@ export class Device implements Disposable {
     loadAddon().trim(this.#open());
   }
 
+  /**
+   * Lets the device start what `work` asks for in a few large pieces, CUDA graphs, where starting each operation costs
+   * time. No result changes. `work` must be synchronous; what it uploads, it should upload first.
+   */
+  gather<T>(work: () => T): T {
+    loadAddon().beginGathering(this.#open());
+    try {
+      return work();
+    } finally {
+      if (!this.#disposed) loadAddon().endGathering(this.#id);
+    }
+  }
+
   /** Which implementation the backend chose for each problem it has met, the most recently used first. */
   async plans(): Promise<PlanDescription[]> {
     return loadAddon().plans(this.#open());

@@ -113,6 +113,14 @@ export function submitTrainingStep(
   batch: ImageBatch,
   { seed, step }: Pick<Mode, 'seed' | 'step'>,
 ): PendingResult {
+  return parts.model.device.gather(() => submitStep(parts, batch, { seed, step }));
+}
+
+function submitStep(
+  parts: TrainingStepParts,
+  batch: ImageBatch,
+  { seed, step }: Pick<Mode, 'seed' | 'step'>,
+): PendingResult {
   const { optimizer, accumulate = 1, model } = parts;
   const begin = (phase: StepPhase) => model.device.markProfile(phase);
   const passes: PendingBatch[] = [];

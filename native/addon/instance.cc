@@ -123,6 +123,8 @@ Instance::Instance(Napi::Env env, Napi::Object exports)
   add("synchronize", &Instance::Synchronize);
   add("memory", &Instance::Memory);
   add("trim", &Instance::Trim);
+  add("beginGathering", &Instance::BeginGathering);
+  add("endGathering", &Instance::EndGathering);
   add("plans", &Instance::Plans);
   add("startProfile", &Instance::StartProfile);
   add("markProfile", &Instance::MarkProfile);
@@ -359,6 +361,16 @@ Napi::Value Instance::Memory(Info info) {
 
 Napi::Value Instance::Trim(Info info) {
   DeviceOf(info[0]).Trim();
+  return info.Env().Undefined();
+}
+
+Napi::Value Instance::BeginGathering(Info info) {
+  DeviceOf(info[0]).BeginGathering();
+  return info.Env().Undefined();
+}
+
+Napi::Value Instance::EndGathering(Info info) {
+  DeviceOf(info[0]).EndGathering();
   return info.Env().Undefined();
 }
 

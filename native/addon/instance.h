@@ -39,6 +39,8 @@ class Instance {
   Napi::Value Synchronize(Info info);
   Napi::Value Memory(Info info);
   Napi::Value Trim(Info info);
+  Napi::Value BeginGathering(Info info);
+  Napi::Value EndGathering(Info info);
   Napi::Value Plans(Info info);
   Napi::Value StartProfile(Info info);
   Napi::Value MarkProfile(Info info);

@@ -94,6 +94,7 @@ set(CUDA_SOURCES
   cuda/convolution_graph.cc
   cuda/elementwise.cc
   cuda/gpu.cc
+  cuda/graphs.cc
   cuda/kernel_images.cc
   cuda/kernel_table.cc
   cuda/landing.cc
@@ -110,3 +111,16 @@ set(CUDA_SOURCES
   cuda/random.cc
   cuda/staging.cc
   cuda/updates.cc)
+
+# Compares cublaslt_api.h with the real header, and compiles with that what calls cuBLASLt:
+# -DALEXNET_CUBLAS_INCLUDE=<folder of cublasLt.h>, then the target cublaslt-check.
+if(ALEXNET_CUBLAS_INCLUDE)
+  add_library(cublaslt-check OBJECT EXCLUDE_FROM_ALL
+    cuda/cublaslt_check.cc
+    cuda/linear.cc
+    cuda/matrix_product.cc)
+  target_compile_definitions(cublaslt-check PRIVATE ALEXNET_REAL_CUBLASLT)
+  target_include_directories(cublaslt-check SYSTEM PRIVATE ${ALEXNET_CUBLAS_INCLUDE})
+  target_link_libraries(cublaslt-check PRIVATE cuda_headers)
+  target_compile_options(cublaslt-check PRIVATE -Wno-deprecated-declarations)
+endif()

@@ -62,6 +62,10 @@ class Backend {
   virtual MemoryStatistics Memory() const = 0;
   virtual std::vector<PlanDescription> Plans() const = 0;
 
+  // Between the two, a device whose launches cost time may gather ops and start them together.
+  virtual void BeginGathering() {}
+  virtual void EndGathering() {}
+
   // What profiles are made of. These suit a backend whose Run() returns when the work is done; one that only
   // submits work overrides Mark() with a mark that its device passes in order.
   virtual std::unique_ptr<TimeMark> Mark();

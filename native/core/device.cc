@@ -153,6 +153,17 @@ void Device::Trim() {
   Enqueue([this] { backend_->Trim(); });
 }
 
+void Device::BeginGathering() {
+  Enqueue([this] { backend_->BeginGathering(); });
+}
+
+void Device::EndGathering() {
+  Enqueue([this] {
+    const auto failure = Attempt("graph", "", [this] { backend_->EndGathering(); });
+    if (failure && !failure_) failure_ = failure;
+  });
+}
+
 void Device::StartProfile() {
   Enqueue([this] { profiler_.Start(); });
 }

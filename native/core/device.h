@@ -40,6 +40,9 @@ class Device {
   /** Gives up the caller's reference, in order with the work that uses the tensor. */
   void Release(TensorPtr tensor);
   void Trim();
+  /** Between the two, the backend may gather ops; see core/backend.h. */
+  void BeginGathering();
+  void EndGathering();
   /** From here on, what is done is written down. */
   void StartProfile();
   void MarkProfile(std::string label);

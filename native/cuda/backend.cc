@@ -13,7 +13,7 @@ constexpr size_t kKeptOnHost = size_t{1} << 20;
 
 class DeviceSource final : public BlockSource {
  public:
-  explicit DeviceSource(const Gpu& gpu) : gpu_(gpu) {}
+  DeviceSource(const Gpu& gpu, Graphs& graphs) : gpu_(gpu), graphs_(graphs) {}
   void* Acquire(size_t bytes) override {
     CUdeviceptr address = 0;
     const CUresult status = gpu_.libraries().driver.cuMemAlloc(&address, bytes);
@@ -22,12 +22,25 @@ class DeviceSource final : public BlockSource {
     return reinterpret_cast<void*>(address);
   }
   void Return(void* block, size_t) override {
+    graphs_.Launch();  // which may use the block
     gpu_.libraries().driver.cuMemFree(reinterpret_cast<CUdeviceptr>(block));
   }
 
  private:
   const Gpu& gpu_;
+  Graphs& graphs_;
 };
+
+/** "x float32 [2, 3], w float32 [4, 3]" */
+std::string Operands(const OpCall& call) {
+  std::string text;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    if (!call.inputs[i]) continue;
+    text += Message(text.empty() ? "" : ", ", call.op->inputs[i].name, " ", ToString(call.inputs[i]->dtype),
+                    " ", ToString(call.inputs[i]->shape));
+  }
+  return text;
+}
 
 class EventMark final : public TimeMark {
  public:
@@ -58,8 +71,9 @@ double Event::MillisecondsSince(const Event& earlier) const {
 
 CudaBackend::CudaBackend(const CudaOptions& options)
     : options_(options),
+      graphs_(gpu_),
       staging_(gpu_),
-      allocator_(std::make_unique<DeviceSource>(gpu_), options.memory_limit_bytes),
+      allocator_(std::make_unique<DeviceSource>(gpu_, graphs_), options.memory_limit_bytes),
       landing_(gpu_, staging_, allocator_),
       plan_file_(options.plan_file,
                  Message(gpu_.name(), ", cuDNN ", gpu_.libraries().cudnn.cudnnGetVersion())),
@@ -90,7 +104,14 @@ void CudaBackend::Run(OpCall& call) {
     throw Error(ErrorCode::kUnsupported, Message("the cuda device has no kernel for ", call.op->name));
   }
   if (call.op->name != "sgd") updates_.Launch();
-  kernel->second(*this, call);
+  graphs_.Add(call);
+  try {
+    kernel->second(*this, call);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    throw Error(error.code(), Message(error.what(), ". Given ", Operands(call),
+                                      "; other shapes, float32, or the 'cpu' device may do"));
+  }
 }
 
 Block CudaBackend::Allocate(size_t bytes) {
@@ -106,6 +127,7 @@ Buffer& CudaBackend::Create(Tensor& tensor, Order order) {
 
 void CudaBackend::Upload(Tensor& tensor, const void* source) {
   updates_.Launch();
+  LeaveGraph();
   landing_.Upload(CreatePlain(tensor).address(), source, tensor.bytes());
   if (tensor.bytes() > kKeptOnHost) return;
   const auto* const bytes = static_cast<const unsigned char*>(source);
@@ -114,22 +136,31 @@ void CudaBackend::Upload(Tensor& tensor, const void* source) {
 
 void CudaBackend::Download(const Tensor& tensor, void* target) {
   updates_.Launch();
+  LeaveGraph();
   staging_.Download(target, Plain(*this, tensor).address(), tensor.bytes());
+}
+
+void CudaBackend::EndGathering() {
+  updates_.Launch();
+  graphs_.End();
 }
 
 void CudaBackend::Synchronize() {
   updates_.Launch();
+  LeaveGraph();
   ALEXNET_DRIVER_CALL(gpu_.libraries(), cuStreamSynchronize(gpu_.upload_stream()));
   ALEXNET_DRIVER_CALL(gpu_.libraries(), cuStreamSynchronize(gpu_.stream()));
 }
 
 std::unique_ptr<TimeMark> CudaBackend::Mark() {
   updates_.Launch();
+  LeaveGraph();
   if (!origin_) origin_ = std::make_shared<Event>(gpu_);
   return std::make_unique<EventMark>(origin_, gpu_);
 }
 
 void CudaBackend::Trim() {
+  LeaveGraph();
   landing_.Trim();
   staging_.Trim();
   allocator_.Trim();

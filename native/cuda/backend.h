@@ -14,6 +14,7 @@
 #include "core/plan_cache.h"
 #include "cuda/create.h"
 #include "cuda/gpu.h"
+#include "cuda/graphs.h"
 #include "cuda/landing.h"
 #include "cuda/plan.h"
 #include "cuda/plan_file.h"
@@ -85,6 +86,8 @@ class CudaBackend final : public Backend {
   MemoryStatistics Memory() const override { return allocator_.Statistics(); }
   std::vector<PlanDescription> Plans() const override { return plans_.Descriptions(); }
   std::unique_ptr<TimeMark> Mark() override;
+  void BeginGathering() override { graphs_.Begin(); }
+  void EndGathering() override;
   size_t TakeRecentPeak() override { return allocator_.TakeRecentPeak(); }
 
   // What ops use.
@@ -93,6 +96,8 @@ class CudaBackend final : public Backend {
   PlanCache<Plan>& plans() { return plans_; }
   PlanFile& plan_file() { return plan_file_; }
   Updates& updates() { return updates_; }
+  /** Called before work that cannot be part of a CUDA graph: what was gathered runs first. */
+  void LeaveGraph() { graphs_.Launch(); }
   Block Allocate(size_t bytes);
   /** Allocates the storage of an output. */
   Buffer& Create(Tensor& tensor, Order order);
@@ -103,6 +108,7 @@ class CudaBackend final : public Backend {
  private:
   const CudaOptions options_;
   Gpu gpu_;
+  Graphs graphs_;
   Staging staging_;
   CachingAllocator allocator_;
   Landing landing_;

@@ -84,6 +84,7 @@ std::vector<ConvolutionProblem> Ways(const ConvolutionProblem& problem) {
 std::shared_ptr<const Plan> PlanFor(CudaBackend& backend, const OpCall& call,
                                     const ConvolutionProblem& problem) {
   return backend.plans().Get(call, PlanKey(call), [&]() -> Plan {
+    backend.LeaveGraph();
     std::string reason;
     for (const ConvolutionProblem& way : Ways(problem)) {
       try {
@@ -94,13 +95,10 @@ std::shared_ptr<const Plan> PlanFor(CudaBackend& backend, const OpCall& call,
         reason = error.what();
       }
     }
-    throw Error(
-        ErrorCode::kUnsupported,
-        Message("cuDNN has no plan for ", call.op->name, " of x ", ToString(problem.x), ", w ",
-                ToString(problem.w), ", y ", ToString(problem.y), " in ", ToString(problem.input),
-                "; raise workspaceLimitBytes, allow plans that are not deterministic, compute in float32, "
-                "or use the 'cpu' device. ",
-                reason));
+    throw Error(ErrorCode::kUnsupported,
+                Message("cuDNN has no plan for ", call.op->name, " of x ", ToString(problem.x), ", w ",
+                        ToString(problem.w), ", y ", ToString(problem.y), " in ", ToString(problem.input),
+                        "; raise workspaceLimitBytes, or allow plans that are not deterministic. ", reason));
   });
 }
 

@@ -1,6 +1,6 @@
 // The part of cublasLt.h that is used: the header comes only with the library, in a wheel of 400 MB.
-// Invariant: names, values and layouts are those of cuBLAS 12 and 13; where cublasLt.h is at hand,
-// test/native compiles cublaslt_check.cc, which compares the two.
+// Invariant: names, values and layouts are those of cuBLAS 12 and 13; where cublasLt.h is at hand, the target
+// cublaslt-check compares the two (see cmake/cuda.cmake).
 #pragma once
 
 #include <driver_types.h>
@@ -9,12 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#ifndef ALEXNET_REAL_CUBLASLT
+#ifdef ALEXNET_REAL_CUBLASLT
+#include <cublasLt.h>
+#else
 
-using cublasLtHandle_t = struct cublasLtContext*;
-using cublasLtMatmulDesc_t = struct cublasLtMatmulDescOpaque_t*;
-using cublasLtMatrixLayout_t = struct cublasLtMatrixLayoutOpaque_t*;
-using cublasLtMatmulPreference_t = struct cublasLtMatmulPreferenceOpaque_t*;
+using cublasLtHandle_t = struct AlexnetCublasLt*;
+using cublasLtMatmulDesc_t = struct AlexnetMatmulDesc*;
+using cublasLtMatrixLayout_t = struct AlexnetMatrixLayout*;
+using cublasLtMatmulPreference_t = struct AlexnetMatmulPreference*;
 
 enum cublasStatus_t {
   CUBLAS_STATUS_SUCCESS = 0,
@@ -65,6 +67,7 @@ struct cublasLtMatmulHeuristicResult_t {
   int reserved[4];
 };
 
+#ifndef ALEXNET_CUBLASLT_TYPES_ONLY
 extern "C" {
 size_t cublasLtGetVersion(void);
 const char* cublasLtGetStatusString(cublasStatus_t status);
@@ -96,5 +99,6 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout, cudaDa
                                           uint64_t columns, int64_t leading_dimension);
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout);
 }
+#endif
 
 #endif

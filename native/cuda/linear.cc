@@ -9,7 +9,8 @@ namespace alexnet::cuda {
 namespace {
 
 /** The product with `epilogue`, or if cuBLASLt does not have that, without. */
-Plan Compile(const CudaBackend& backend, ProductProblem problem) {
+Plan Compile(CudaBackend& backend, ProductProblem problem) {
+  backend.LeaveGraph();
   std::shared_ptr<const MatrixProduct> product;
   try {
     product = std::make_shared<const MatrixProduct>(backend, problem);

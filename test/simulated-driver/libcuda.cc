@@ -587,6 +587,20 @@ CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec* exec, CUgraph graph, u
   return CUDA_SUCCESS;
 }
 
+// A real driver compares nodes; here, as many launches are the same topology.
+CUresult CUDAAPI cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo* difference) {
+  ENTER(cuGraphExecUpdate);
+  CHECK_HANDLE(exec, "executable graph", "cuGraphExecUpdate");
+  CHECK_HANDLE(graph, "graph", "cuGraphExecUpdate");
+  std::vector<Work>& work = reinterpret_cast<GraphExec*>(exec)->work;
+  const std::vector<Work>& wanted = reinterpret_cast<Graph*>(graph)->work;
+  const bool same = work.size() == wanted.size();
+  difference->result = same ? CU_GRAPH_EXEC_UPDATE_SUCCESS : CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+  if (!same) return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+  work = wanted;
+  return CUDA_SUCCESS;
+}
+
 CUresult CUDAAPI cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   ENTER(cuGraphLaunch);
   CHECK_HANDLE(exec, "executable graph", "cuGraphLaunch");
