@@ -376,13 +376,11 @@ export class Device implements Disposable {
   }
 
   /** @internal */
-  async download<D extends DType>(
-    tensor: Tensor<D>,
-    target: ArrayOf<D> = makeArray(tensor.dtype, tensor.size),
-  ): Promise<ArrayOf<D>> {
+  async download<D extends DType>(tensor: Tensor<D>, into?: ArrayOf<D>): Promise<ArrayOf<D>> {
     if ((tensor.dtype as NativeDType) === 'opaque') {
       throw new DTypeError('The state that an op saves for its backward op has no values to read.');
     }
+    const target = into ?? makeArray(tensor.dtype, tensor.size);
     if (!holds(target, tensor.dtype) || target.length !== tensor.size) {
       throw new ArgumentError(
         `data: ${tensor.toString()} does not fit into a ${target.constructor.name} of ${target.length}.`,
