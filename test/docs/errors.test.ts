@@ -50,8 +50,8 @@ describe('The table of errors', () => {
 
   it('is all that there is: lib/ throws no plain error past its codecs', () => {
     const plain = sources().flatMap(({ file, text }) =>
-      // What a codec throws becomes the reason of a DecodeError.
-      file.startsWith(path.join('data', 'codecs'))
+      // What a codec throws becomes the reason of a DecodeError; a page runs in a browser, where these errors are not.
+      [path.join('data', 'codecs'), path.join('report', 'page')].some((folder) => file.startsWith(folder))
         ? []
         : [...text.matchAll(/throw new (Error|\w*(Type|Range)Error)\(/g)]
             .filter(([, name]) => name !== 'DTypeError')
