@@ -26,13 +26,19 @@ function build() {
   const require = createRequire(import.meta.url);
   const cmakeJs = require.resolve('cmake-js/bin/cmake-js');
   const directories = ['--directory', path.join(root, 'native'), '--out', path.join(root, 'build')];
-  const { status, error } = spawnSync(
-    process.execPath,
-    [cmakeJs, 'build', '--parallel', '2', ...directories, ...cmakeArguments()],
-    // node-gyp calls this through make, whose settings must not reach the inner make.
-    { cwd: root, stdio: 'inherit', env: { ...process.env, MAKEFLAGS: '', MAKELEVEL: '' } },
-  );
-  if (error) throw error;
+  const cmake = (...command) => {
+    const { status, error } = spawnSync(
+      process.execPath,
+      [cmakeJs, ...command, ...directories, ...cmakeArguments()],
+      // node-gyp calls this through make, whose settings must not reach the inner make.
+      { cwd: root, stdio: 'inherit', env: { ...process.env, MAKEFLAGS: '', MAKELEVEL: '' } },
+    );
+    if (error) throw error;
+    return status;
+  };
+  // `build` configures a new folder only, and would leave out what the arguments change in an old one.
+  const configured = cmakeArguments().length === 0 ? 0 : cmake('configure');
+  const status = configured || cmake('build', '--parallel', '2');
   if (status !== 0) {
     console.error(
       '\nThe native addon was not built. It needs a C++17 compiler with OpenMP, CMake 3.18 or later, and pip to ' +
