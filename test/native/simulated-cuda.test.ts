@@ -2,10 +2,12 @@
 // Invariant: a failure reaches whoever awaits, names what to do, and leaves the process alive.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { conv2d, fill, relu, sum } from '../../lib/ops/index.js';
 import type { Device } from '../../lib/tensor/device.js';
+import { tempFiles } from '../data/temp-folder.js';
 import { openTarget } from '../helpers/devices.js';
 import { hashNdArray } from '../helpers/reference.js';
 import { runScript, type Ended } from '../helpers/run-script.js';
@@ -114,6 +116,50 @@ describe('the cuda device (simulated)', () => {
     const actual = await plain.data();
     assert.doesNotMatch((await device.plans())[0]!.implementation, /fused/);
     assertClose(actual, expected, { rtol: 1e-6, atol: 1e-6, what: 'without fusion' });
+  });
+
+  it('measures the plans of a convolution once, and keeps the choice in a file for the next device', async () => {
+    const planFile = path.join(tempFiles({}), 'plans.txt');
+    const run = async () => {
+      device.dispose();
+      device = openTarget('simulated cuda', { cuda: { measurePlans: true, planFile } });
+      useSimulator().reset();
+      using y = convolution(4);
+      const values = await y.data();
+      const [plan] = await device.plans();
+      return { values, plan, executions: useSimulator().calls()['cudnnBackendExecute'] ?? 0 };
+    };
+    const first = await run();
+    const lines = (await readFile(planFile, 'utf8')).trim().split('\n');
+    assert.equal(lines.length, 1);
+    const second = await run();
+    assert.ok(first.executions > second.executions, `${first.executions} runs, then ${second.executions}`);
+    assert.equal(second.executions, 1);
+    assert.deepEqual(second.plan, first.plan);
+    assert.deepEqual(second.values, first.values);
+    assert.equal((await readFile(planFile, 'utf8')).trim().split('\n').length, 1);
+  });
+
+  it('does without what it does not understand in a plan file', async () => {
+    const planFile = path.join(
+      tempFiles({ 'plans.txt': 'no plan\n\t\t\nanother GPU\ta problem\t7\n' }),
+      'plans.txt',
+    );
+    using expected = convolution(4);
+    const values = await expected.data();
+    device.dispose();
+    device = openTarget('simulated cuda', { cuda: { planFile } });
+    using y = convolution(4);
+    assert.deepEqual(await y.data(), values);
+    assert.match(await readFile(planFile, 'utf8'), /^no plan\n\t\t\nanother GPU\ta problem\t7\n/);
+  });
+
+  it('says on opening which plan file cannot be written', () => {
+    const planFile = path.join(tempFiles({}), 'missing', 'plans.txt');
+    assert.throws(() => openTarget('simulated cuda', { cuda: { planFile } }), {
+      code: 'ERR_DEVICE',
+      message: new RegExp(`plan file ${planFile}.*another planFile`),
+    });
   });
 
   it('gives the same bits whether work runs at once or as late as it may', async () => {
