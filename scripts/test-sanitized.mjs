@@ -42,6 +42,8 @@ const { status, signal } = spawnSync(
     env: {
       ...process.env,
       ALEXNET_PREBUILD: folder,
+      // It is built without CUDA, for which there may be a simulated GPU.
+      ALEXNET_TEST_DEVICES: 'cpu',
       LD_PRELOAD: preloaded(),
       // V8 frees nothing at exit, and keeps its stacks where the leak checker does not look.
       ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=0',
