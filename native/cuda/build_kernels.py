@@ -38,10 +38,10 @@ class Nvrtc:
         for name in sorted(folder.glob("libnvrtc-builtins.so.*")):
             ctypes.CDLL(str(name), mode=ctypes.RTLD_GLOBAL)
         (library,) = [name for name in folder.glob("libnvrtc.so.*") if "alt" not in name.name]
-        self.library = ctypes.CDLL(str(library))
+        self.nvrtc = ctypes.CDLL(str(library))
 
     def call(self, name: str, *arguments) -> None:
-        result = getattr(self.library, name)(*arguments)
+        result = getattr(self.nvrtc, name)(*arguments)
         if result != 0:
             raise RuntimeError(f"{name} failed with {result}")
 
@@ -61,10 +61,10 @@ class Nvrtc:
         flags = [f"--gpu-architecture={architecture}", "--std=c++17", "--device-as-default-execution-space",
                  f"--include-path={include}"]
         encoded = (ctypes.c_char_p * len(flags))(*[flag.encode() for flag in flags])
-        if self.library.nvrtcCompileProgram(program, len(flags), encoded) != 0:
+        if self.nvrtc.nvrtcCompileProgram(program, len(flags), encoded) != 0:
             raise RuntimeError(self.read(program, "ProgramLog").decode(errors="replace"))
         image = self.read(program, "CUBIN" if architecture.startswith("sm_") else "PTX")
-        self.library.nvrtcDestroyProgram(ctypes.byref(program))
+        self.nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
         return image
 
 
