@@ -15,6 +15,7 @@ export const errorCodes = [
   'ERR_DATA',
   'ERR_DECODE',
   'ERR_FILE',
+  'ERR_IN_USE',
   'ERR_NON_FINITE',
   'ERR_DEAD_START',
   'ERR_ABORTED',
@@ -128,6 +129,20 @@ export class FileWriteError extends AlexnetError {
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super('ERR_FILE', `${path}: ${reason}`, options);
     this.path = path;
+  }
+}
+
+/** Another process writes where this one was to write. `path` names the place, `pid` and `host` the process. */
+export class InUseError extends AlexnetError {
+  readonly path: string;
+  readonly pid: number;
+  readonly host: string;
+
+  constructor(path: string, reason: string, by: { readonly pid: number; readonly host: string }) {
+    super('ERR_IN_USE', `${path}: ${reason}`);
+    this.path = path;
+    this.pid = by.pid;
+    this.host = by.host;
   }
 }
 

@@ -62,23 +62,26 @@ export function configurationOf(args: PlannedArguments, sizes: Sizes): Configura
   return { command: 'alexnet train', arguments: { ...rest, ...places }, sizes };
 }
 
-/**
- * @throws UsageError for an option that a resumed training cannot change
- * @throws FileFormatError if there is no checkpoint that can be used
- */
-export async function planResume(args: TrainArguments, given: ReadonlySet<string>): Promise<TrainPlan> {
+/** @throws UsageError for an option that a resumed training cannot change */
+export function checkResumeOptions(given: ReadonlySet<string>): void {
   const allowed: readonly string[] = [...SESSION, ...CHANGEABLE];
   for (const key of given) {
     if (allowed.includes(key) && key !== 'overwrite') continue;
     const name = optionName(key, options[key as keyof typeof options]);
     throw new UsageError(`--${name} and --resume exclude each other: a training goes on as it began`);
   }
+}
+
+/** @throws FileFormatError if there is no checkpoint that can be used */
+export async function planResume(
+  args: TrainArguments,
+  { given, out }: { readonly given: ReadonlySet<string>; readonly out: string },
+): Promise<TrainPlan> {
   const checkpoint = await findCheckpoint(args.resume as string);
   const { arguments: stored, sizes } = checkConfiguration(checkpoint);
   const changed = Object.fromEntries([...given].map((key) => [key, args[key as keyof TrainArguments]]));
   const entries = Object.entries(args).filter(([key]) => isSession(key));
   const session = Object.fromEntries(entries) as Pick<TrainArguments, SessionOption>;
-  const out = given.has('out') ? args.out : checkpoint.run;
   const dir = args.dir ?? stored.dir;
   return { args: { ...stored, ...changed, ...session, out, dir }, checkpoint, sizes, earlier: 'resumed' };
 }

@@ -2,12 +2,15 @@
 // Invariant: what an earlier training left is never replaced unless --overwrite says so.
 
 import {
+  AbortedError,
   ArgumentError,
   batchesPerEpoch,
   checkpointsIn,
   DecodePool,
   formatCount,
   openDevice,
+  runFolderOf,
+  RunLock,
   weightsIn,
   type Device,
   type Model,
@@ -21,7 +24,7 @@ import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
 import { TrainingLoggers } from './train-loggers.js';
 import { TrainingReport } from './train-report.js';
-import { planResume, type TrainPlan } from './train-resume.js';
+import { checkResumeOptions, planResume, type TrainPlan } from './train-resume.js';
 import { augmentationOf, freshModel, makeTrainer, openCache, openDatasets, sizesOf } from './train-setup.js';
 import { UsageError } from './usage-error.js';
 
@@ -50,17 +53,36 @@ export const train = command({
 });
 
 async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Promise<ExitCode> {
+  checkUsage(args, given);
   using report = new TrainingReport(args);
-  using stop = new StopRequest(() =>
-    report.handle({ type: 'warning', message: 'stopping after this step; Ctrl-C again ends at once' }),
-  );
-  const plan = args.resume === undefined ? await planFresh(args) : await planResume(args, given);
+  const warn = (message: string): void => report.handle({ type: 'warning', message });
+  using stop = new StopRequest(() => warn('stopping after this step; Ctrl-C again ends at once'));
+  const out = args.resume === undefined || given.has('out') ? args.out : await runFolderOf(args.resume);
+  try {
+    // Before anything is looked for there: another process may be changing it.
+    await using lock = await RunLock.take(out, { signal: stop.signal, onWait: warn });
+    const plan = args.resume === undefined ? await planFresh(args) : await planResume(args, { given, out });
+    return await carryOut(plan, { report, stop, lock, warn });
+  } catch (error) {
+    report.fail();
+    if (error instanceof AbortedError && stop.exitCode !== undefined) return stop.exitCode;
+    throw error;
+  }
+}
+
+interface Session {
+  readonly report: TrainingReport;
+  readonly stop: StopRequest;
+  readonly lock: RunLock;
+  readonly warn: (message: string) => void;
+}
+
+async function carryOut(plan: TrainPlan, { report, stop, lock, warn }: Session): Promise<ExitCode> {
   const pictures = await trainingPictures(plan.args);
   using device = openDevice(plan.args.device, defined({ threads: plan.args.threads }));
   const fresh = plan.checkpoint ? undefined : await freshModel(plan.args, { pictures, device });
   const sizes = plan.checkpoint ? plan.sizes : sizesOf(plan.args, fresh as Model);
   const pool = new DecodePool(defined({ side: sizes.side, workers: plan.args.workers }));
-  const warn = (message: string): void => report.handle({ type: 'warning', message });
   const cache = await openCache(plan.args, { pictures, warn });
   try {
     const data = openDatasets(plan.args, { pictures, pool, cache });
@@ -72,12 +94,11 @@ async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Pr
     using model = trainer.model;
     const { lines, facts } = describe(plan, { pictures, model, device });
     report.start(lines, facts);
-    const warn = (message: string) => report.handle({ type: 'warning', message });
     const loggers = await TrainingLoggers.open(plan, { model, data, facts, warn });
     report.say(loggers.places);
     const done = await loggers.follow((onEvent) =>
       trainer.run(data, {
-        signal,
+        ...{ signal, lock },
         onEvent: (event) => {
           report.handle(event);
           onEvent(event);
@@ -86,25 +107,28 @@ async function runTraining(args: TrainArguments, given: ReadonlySet<string>): Pr
     );
     report.finish(done, { folder: plan.args.out, earlier: plan.earlier });
     return done.reason === 'aborted' ? (stop.exitCode ?? 1) : 0;
-  } catch (error) {
-    report.fail();
-    throw error;
   } finally {
     await Promise.all([pool.close(), cache?.close()]);
   }
 }
 
-async function planFresh(args: TrainArguments): Promise<TrainPlan> {
-  const { dir } = args;
-  if (dir === undefined) throw new UsageError(`DIR is missing: ${positionals.dir.help}`);
+function checkUsage(args: TrainArguments, given: ReadonlySet<string>): void {
+  if (args.resume !== undefined) {
+    checkResumeOptions(given);
+    return;
+  }
+  if (args.dir === undefined) throw new UsageError(`DIR is missing: ${positionals.dir.help}`);
   if (args.val !== undefined && args.holdOut !== undefined) {
     throw new UsageError('--val and --hold-out exclude each other: give the folder, or the part to hold out');
   }
   if (args.trunkRate !== undefined && args.from === undefined) {
     throw new UsageError('--trunk-rate: it is for --from, which says what the trunk begins with');
   }
+}
+
+async function planFresh(args: TrainArguments): Promise<TrainPlan> {
   const earlier = (await checkOut(args)) ? 'replaced' : undefined;
-  return { args: { ...args, dir }, checkpoint: undefined, earlier };
+  return { args: { ...args, dir: args.dir as string }, checkpoint: undefined, earlier };
 }
 
 /** @returns whether there are weights that will be replaced */

@@ -81,6 +81,8 @@ export interface Checkpoint extends CheckpointContents, DeviceState {
   readonly run: string;
   /** Newer ones that could not be used, and why. */
   readonly skipped: readonly FileFormatError[];
+  /** Paths of all checkpoints of later steps that its run had. */
+  readonly later: readonly string[];
 }
 
 interface Tensors {

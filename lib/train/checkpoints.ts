@@ -63,6 +63,7 @@ export class Checkpoints {
     const path = this.#folder.checkpointPath(step);
     const notes = { epoch: epochEnd?.epoch ?? epoch, step, seed: this.#seed, ...epochEnd?.metrics };
     try {
+      await this.#folder.check();
       const { bytes } = await snapshot.write(path, contents, notes);
       await this.#nameAs(path, epochEnd);
       await this.#folder.wrote(path);

@@ -2,8 +2,9 @@
 // Invariant: each file is whole at any moment; best and last are second names of checkpoints, not copies.
 import { access, copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FileFormatError, FileWriteError } from '../errors.js';
+import { ArgumentError, FileFormatError, FileWriteError } from '../errors.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { RunLock, type RunLockOptions } from './run-lock.js';
 
 export const LAST = 'last.safetensors';
 export const BEST = 'best.safetensors';
@@ -69,19 +70,32 @@ export async function checkpointsIn(
 }
 
 /**
+ * The folder of a training: itself, or that of one of its checkpoints.
+ * @throws FileFormatError if there is nothing at `run`
+ */
+export async function runFolderOf(run: string): Promise<string> {
+  if ((await statRun(run)).isDirectory()) return run;
+  const folder = path.dirname(path.resolve(run));
+  return path.basename(folder) === CHECKPOINTS ? path.dirname(folder) : folder;
+}
+
+/**
  * The checkpoint to go on from: the newest of a run folder that is whole; a file is itself.
  * @throws FileFormatError if there is none; it says what is wrong with those that there are
  */
 export async function findCheckpoint(run: string): Promise<Checkpoint> {
-  if (!(await statRun(run)).isDirectory()) {
-    const folder = path.dirname(path.resolve(run));
-    const parent = path.basename(folder) === CHECKPOINTS ? path.dirname(folder) : folder;
-    return { ...(await readCheckpoint(run)), path: run, run: parent, skipped: [] };
+  const parent = await runFolderOf(run);
+  if (parent !== run) {
+    const found = await readCheckpoint(run);
+    const later = await laterThan(found.state.step, parent);
+    return { ...found, path: run, run: parent, skipped: [], later };
   }
   const skipped: FileFormatError[] = [];
   for (const candidate of await checkpointsIn(run)) {
     try {
-      return { ...(await readCheckpoint(candidate.path)), path: candidate.path, run, skipped };
+      const found = await readCheckpoint(candidate.path);
+      const later = skipped.map((error) => error.path);
+      return { ...found, path: candidate.path, run, skipped, later };
     } catch (error) {
       if (!(error instanceof FileFormatError)) throw error;
       skipped.push(error);
@@ -94,9 +108,23 @@ export async function findCheckpoint(run: string): Promise<Checkpoint> {
   );
 }
 
+async function laterThan(step: number, run: string): Promise<string[]> {
+  const found = await checkpointsIn(run);
+  return found.filter((each) => each.step > step).map((each) => each.path);
+}
+
+export interface OpenRunOptions extends RunLockOptions {
+  /** The caller's, who keeps it. Default: one is taken until the folder is closed. */
+  readonly lock: RunLock | undefined;
+  /** Of this folder or of another one; checkpoints up to it are this training's own. */
+  readonly resumed: Pick<Checkpoint, 'state' | 'later'> | undefined;
+}
+
 export class RunFolder {
   readonly folder: string;
   readonly #keep: number;
+  #lock: RunLock | undefined;
+  #isOwnLock = false;
   /** Checkpoints of this training, the oldest first. */
   #own: readonly string[] = [];
 
@@ -107,11 +135,16 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder, and removes what a killed process left half-written.
-   * @param options.resumedAt  checkpoints up to this step are this training's own
-   * @throws FileWriteError
+   * Makes the folder, locks it, and removes what a killed process left half-written.
+   * @throws InUseError if another process trains there; FileFormatError if one has since the checkpoint was found;
+   *   FileWriteError
    */
-  async create({ resumedAt }: { readonly resumedAt: number | undefined }): Promise<void> {
+  async open({ lock, resumed, ...options }: OpenRunOptions): Promise<void> {
+    this.#isOwnLock = lock === undefined;
+    this.#lock = lock ?? (await RunLock.take(this.folder, options));
+    if (path.resolve(this.#lock.folder) !== path.resolve(this.folder)) {
+      throw new ArgumentError(`Trainer: the lock is of ${this.#lock.folder}, out is ${this.folder}.`);
+    }
     const folder = path.join(this.folder, CHECKPOINTS);
     try {
       await mkdir(folder, { recursive: true });
@@ -123,11 +156,32 @@ export class RunFolder {
         cause,
       });
     }
+    this.#own = resumed ? await this.#upTo(resumed) : [];
+  }
+
+  async #upTo({ state: { step }, later }: Pick<Checkpoint, 'state' | 'later'>): Promise<string[]> {
     const found = await checkpointsIn(this.folder);
-    this.#own = found
-      .filter(({ step }) => resumedAt !== undefined && step <= resumedAt)
-      .map((checkpoint) => checkpoint.path)
+    const known = new Set(later.map((each) => path.resolve(each)));
+    const news = found.find((each) => each.step > step && !known.has(path.resolve(each.path)));
+    if (news) {
+      throw new FileFormatError(
+        news.path,
+        `another process has gone on with this training since the checkpoint of step ${step} was found. Resume again.`,
+      );
+    }
+    return found
+      .filter((each) => each.step <= step)
+      .map((each) => each.path)
       .reverse();
+  }
+
+  /** @throws InUseError if the folder is another process's now */
+  async check(): Promise<void> {
+    await this.#lock?.check();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isOwnLock) await this.#lock?.[Symbol.asyncDispose]();
   }
 
   /** Where the checkpoint after a step goes; names sort by age. */

@@ -8,6 +8,7 @@ import { DeadStartGuard } from './dead-start.js';
 import { preprocessingFor } from './evaluate.js';
 import type { TrainerOptions } from './options.js';
 import { LearningRates } from './rates.js';
+import type { RunLock } from './run-lock.js';
 import type { StepParts } from './step.js';
 import { StepWatch } from './step-watch.js';
 import type { TrainingData } from './trainer.js';
@@ -16,6 +17,8 @@ export interface RunOptions {
   readonly signal: AbortSignal | undefined;
   /** Where to go on. */
   readonly checkpoint: Checkpoint | undefined;
+  /** Of the folder that is written to; the caller's. */
+  readonly lock: RunLock | undefined;
 }
 
 export class RunParts {
@@ -24,6 +27,7 @@ export class RunParts {
   readonly data: TrainingData;
   /** Ends training: the caller's, or that the caller has left the loop. */
   readonly signal: AbortSignal;
+  readonly lock: RunLock | undefined;
   readonly epochs: number;
   readonly seed: number;
   readonly loss: Loss;
@@ -36,11 +40,17 @@ export class RunParts {
   #average: WeightAverage | undefined;
   readonly #ending = new AbortController();
 
-  constructor(model: Model, options: TrainerOptions, data: TrainingData, { signal, checkpoint }: RunOptions) {
+  constructor(
+    model: Model,
+    options: TrainerOptions,
+    data: TrainingData,
+    { signal, checkpoint, lock }: RunOptions,
+  ) {
     this.model = model;
     this.options = options;
     this.data = data;
     this.signal = signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
+    this.lock = lock;
     this.epochs = options.epochs ?? 90;
     this.seed = options.seed ?? 0;
     this.loss = options.loss ?? new CrossEntropyLoss({ smoothing: options.labelSmoothing ?? 0 });

@@ -11,6 +11,7 @@ import {
 import { Checkpoints, type CheckpointJob } from './checkpoints.js';
 import type { TrainingEvent } from './events.js';
 import { storedOptions } from './options.js';
+import { reporting } from './reporting.js';
 import { RunFolder } from './run-folder.js';
 import { checkSame, identityOf, type RunIdentity } from './run-identity.js';
 import type { RunParts } from './run-parts.js';
@@ -41,14 +42,24 @@ export class RunSaving {
   }
 
   /**
-   * Makes the folder.
-   * @throws DataError, ArgumentError if the run that is resumed would not go on as it began; FileWriteError
+   * Makes the folder and locks it.
+   * @throws DataError, ArgumentError if the run that is resumed would not go on as it began; what RunFolder.open throws
    */
-  async open(resumed: Checkpoint | undefined): Promise<void> {
-    if (!this.#folder && !resumed) return;
+  async *open(resumed: Checkpoint | undefined): AsyncGenerator<TrainingEvent> {
+    const folder = this.#folder;
+    if (!folder && !resumed) return;
     this.#identity = await identityOf(this.#parts);
     if (resumed) checkSame(this.#identity, resumed);
-    await this.#folder?.create({ resumedAt: resumed?.state.step });
+    if (!folder) return;
+    const { lock, signal } = this.#parts;
+    yield* reporting<TrainingEvent, void>((report) =>
+      folder.open({
+        lock,
+        resumed,
+        signal,
+        onWait: (message) => report({ type: 'warning', message }),
+      }),
+    );
   }
 
   /** Goes to where a checkpoint was taken. */
@@ -140,6 +151,12 @@ export class RunSaving {
       this.#diskWarned = message !== undefined;
       if (message) yield { type: 'warning', message };
     }
+  }
+
+  /** Waits until nothing is being written, and lets another process have the folder. */
+  async close(): Promise<void> {
+    await this.idle();
+    await this.#folder?.close();
   }
 
   /** Waits until nothing is being written. */

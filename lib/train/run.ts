@@ -36,8 +36,11 @@ export class TrainingRun {
   /** Lets go of everything; the model stays, with the averages if there are any. */
   async close(): Promise<void> {
     this.#parts.end();
-    await this.#saving.idle();
-    this.#parts.dispose();
+    try {
+      await this.#saving.close();
+    } finally {
+      this.#parts.dispose();
+    }
   }
 
   async *events(): AsyncGenerator<TrainingEvent, DoneEvent> {
@@ -72,7 +75,7 @@ export class TrainingRun {
 
   async *#prepare(): AsyncGenerator<TrainingEvent> {
     agreeOnClasses(this.#parts);
-    await this.#saving.open(this.#resumed);
+    yield* this.#saving.open(this.#resumed);
     planSteps(this.#parts, this.#place);
     if (!this.#parts.model.preprocessing) {
       yield* measureMean(this.#parts);

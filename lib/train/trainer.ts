@@ -8,6 +8,7 @@ import type { Checkpoint } from './checkpoint.js';
 import type { DoneEvent, TrainingEvent } from './events.js';
 import { checkOptions, type TrainerOptions } from './options.js';
 import { findCheckpoint } from './run-folder.js';
+import type { RunLock } from './run-lock.js';
 import { TrainingRun } from './run.js';
 
 export interface TrainingData {
@@ -19,6 +20,8 @@ export interface TrainingData {
 export interface FitOptions {
   /** Ends training after the current step, with a checkpoint if there is a folder for it. */
   readonly signal?: AbortSignal;
+  /** Of the folder `out`, for a caller who writes there too and keeps it. Default: taken while it trains. */
+  readonly lock?: RunLock;
 }
 
 export interface ResumeOptions extends Pick<
@@ -75,12 +78,13 @@ export class Trainer {
   /**
    * Trains, reporting as it goes. Leaving the loop ends training.
    * @throws TrainingError if the loss is not finite or training does not start; DataError, also for pictures that are
-   *   not those of the run that is resumed; NativeError
+   *   not those of the run that is resumed; InUseError if another process trains in the folder `out`; NativeError
    */
   async *fit(data: TrainingData, options: FitOptions = {}): AsyncGenerator<TrainingEvent, DoneEvent> {
     const checkpoint = this.#checkpoint;
     this.#checkpoint = undefined;
-    const run = new TrainingRun(this.model, this.options, data, { signal: options.signal, checkpoint });
+    const { signal, lock } = options;
+    const run = new TrainingRun(this.model, this.options, data, { signal, checkpoint, lock });
     try {
       return yield* run.events();
     } finally {

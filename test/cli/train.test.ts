@@ -464,6 +464,33 @@ describe('a training that is interrupted', () => {
     for (const run of ['whole', 'run']) rmSync(join(cwd, run), { recursive: true });
   });
 
+  it('by SIGKILL keeps others out until then, and goes on with --resume', async () => {
+    const cwd = withPictures(4);
+    let others: Promise<Outcome[]> | undefined;
+    const args = ['train', 'pictures', ...SMALL, '--epochs', '10000', '--json', '--checkpoint-every', '1'];
+    const killed = await alexnet(args, {
+      cwd,
+      onOutput: (written, child) => {
+        if (others || !written.stdout.includes('"type":"checkpoint"')) return;
+        others = Promise.all([
+          alexnet(['train', '--resume', 'run'], { cwd }),
+          trainIn(cwd, '--overwrite'),
+        ]).finally(() => child.kill('SIGKILL'));
+      },
+    });
+    assert.equal(killed.code, null);
+    for (const { code, stderr } of (await others) ?? []) {
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /^error: run: process \d+ on .* has been writing here since .* another folder\.\n$/,
+      );
+    }
+    const resumed = await alexnet(['train', '--resume', 'run', '--epochs', '2'], { cwd });
+    assert.equal(resumed.code, 0, resumed.stderr);
+    rmSync(join(cwd, 'run'), { recursive: true });
+  });
+
   it('by SIGTERM early on says what there is, and exits with 143', async () => {
     const cwd = withPictures(4);
     let sent = false;
