@@ -113,7 +113,7 @@ function prebuild() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error(
       `A prebuilt folder is made on linux-x64 here, not on ${process.platform}-${process.arch}; ` +
-        'the workflow .github/workflows/prebuilds.yml has the steps for other platforms.',
+        'the workflow .github/workflows/ci.yml has the steps for other platforms.',
     );
   }
   const addon = linkPortably();

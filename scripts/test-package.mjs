@@ -1,6 +1,7 @@
 // Installs the packed package as a user does, and uses it in every way that it promises to work.
 // Invariant: what is tested is the tarball, on a PATH with node and npm alone; no install script runs.
-// With --runtimes: also on other versions of Node.js, on Bun and on Deno, which are fetched from npm (600 MB).
+// With --runtimes: also on other versions of Node.js, on Bun and on Deno, which are fetched from npm (600 MB); on older
+// processors; and built from source by node-gyp.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -52,8 +53,11 @@ function prepareFolders() {
   chmodSync(work, 0o755);
   for (const folder of [bin, app]) mkdirSync(folder);
   symlinkSync(process.execPath, path.join(bin, 'node'));
-  const npm = path.join(path.dirname(process.execPath), 'npm');
-  symlinkSync(realpathSync(npm), path.join(bin, 'npm'));
+  symlinkSync(npmProgram(), path.join(bin, 'npm'));
+}
+
+function npmProgram() {
+  return realpathSync(path.join(path.dirname(process.execPath), 'npm'));
 }
 
 function pack() {
@@ -63,14 +67,18 @@ function pack() {
   return path.join(work, filename);
 }
 
-function install(tarball) {
-  writeFileSync(path.join(app, 'package.json'), '{ "private": true, "type": "module" }\n');
-  cpSync(path.join(root, 'scripts', 'package', 'consumer'), app, { recursive: true });
+function npmInstall(...args) {
   const cache = output('npm', ['config', 'get', 'cache']).trim();
-  output('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--cache', cache, tarball], {
+  output('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--cache', cache, ...args], {
     cwd: app,
     env: { ...env, npm_config_userconfig: output('npm', ['config', 'get', 'userconfig']).trim() },
   });
+}
+
+function install(tarball) {
+  writeFileSync(path.join(app, 'package.json'), '{ "private": true, "type": "module" }\n');
+  cpSync(path.join(root, 'scripts', 'package', 'consumer'), app, { recursive: true });
+  npmInstall(tarball);
 }
 
 function lastLine(text) {
@@ -156,7 +164,7 @@ async function checkRoots() {
 
 async function checkRuntimes() {
   for (const { name, program, args } of fetchRuntimes(path.join(root, '.cache', 'runtimes'))) {
-    for (const file of ['esm.mjs', 'commonjs.cjs']) {
+    for (const file of ['esm.mjs', 'commonjs.cjs', 'workers.mjs']) {
       await check(`${name}, ${file}`, () => consume([...args, file], { program }));
     }
   }
@@ -179,6 +187,34 @@ async function checkProcessors() {
   });
 }
 
+/** npm's own node-gyp, as npm and other tools would run it in the installed package; no headers are downloaded. */
+function rebuild(options) {
+  const npmFolder = path.dirname(path.dirname(npmProgram()));
+  const nodeGyp = path.join(npmFolder, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+  const nodeFolder = path.dirname(path.dirname(realpathSync(process.execPath)));
+  output(process.execPath, [nodeGyp, 'rebuild', `--nodedir=${nodeFolder}`, ...options], {
+    cwd: path.join(app, 'node_modules', 'alexnet'),
+    env: { ...process.env, HOME: work },
+  });
+}
+
+async function checkRebuild() {
+  const built = path.join(app, 'node_modules', 'alexnet', 'build');
+  await check('node-gyp rebuild without build tools: the binary stays', () => {
+    rebuild([]);
+    if (existsSync(path.join(built, 'Release', 'alexnet.node'))) throw new Error('something was built');
+    return consume(['esm.mjs']);
+  });
+  if (!process.argv.includes('--runtimes')) return;
+  await check('node-gyp rebuild with build tools: built from source', () => {
+    npmInstall('--no-save', 'cmake-js@8', 'node-addon-api@8');
+    rebuild(['--alexnet_cuda=OFF']);
+    if (!existsSync(path.join(built, 'Release', 'alexnet.node'))) throw new Error('nothing was built');
+    return consume(['esm.mjs']);
+  });
+  rmSync(built, { recursive: true, force: true });
+}
+
 async function main() {
   prepareFolders();
   const tarball = pack();
@@ -188,6 +224,7 @@ async function main() {
   await check('CommonJS', () => consume(['commonjs.cjs']));
   await check('two workers at once', () => consume(['workers.mjs']));
   await checkTypes();
+  await checkRebuild();
   await checkUsers();
   await checkRoots();
   if (process.argv.includes('--runtimes')) {
