@@ -33,15 +33,41 @@ std::string Version(size_t major, size_t minor) {
   return Message(major, ".", minor);
 }
 
+std::string CudaVersion(int version) {
+  return Version(static_cast<size_t>(version / 1000), static_cast<size_t>(version % 1000 / 10));
+}
+
+/** Up to 8, the major version is thousands; from 9 on, tens of thousands. */
+std::string CudnnVersion(size_t version) {
+  return version < 10000 ? Version(version / 1000, version % 1000 / 100)
+                         : Version(version / 10000, version % 10000 / 100);
+}
+
+/** Whether libraries for CUDA 13 do. */
+bool IsNewest(int driver_version) {
+  return driver_version >= 13000;
+}
+
 // The extra step expands what cuda.h makes of a name before it becomes text.
 #define ALEXNET_TEXT(name) #name
 #define ALEXNET_SYMBOL(name) ALEXNET_TEXT(name)
 
-OpenLibrary OpenDriver(DriverFunctions& driver) {
+// Versions come first: what is too old lacks functions as well, and those say nothing to anybody.
+
+OpenLibrary OpenDriver(DriverFunctions& driver, int& version) {
   const OpenLibrary library = FindLibrary({"libcuda.so.1"});
   if (library.handle == nullptr) {
     Refuse(Message("no NVIDIA driver was found; libcuda.so.1 was looked for:", library.tried, "\n"),
            "Install NVIDIA's driver, version 525 or later");
+  }
+  LookUp(library, "cuDriverGetVersion", driver.cuDriverGetVersion);
+  if (driver.cuDriverGetVersion(&version) != CUDA_SUCCESS) {
+    Refuse(Message("NVIDIA's driver (", library.path, ") does not say its version"), "Install it again");
+  }
+  if (version < kOldestDriver) {
+    Refuse(Message("NVIDIA's driver (", library.path, ") is for CUDA ", CudaVersion(version),
+                   "; 12.0 is needed"),
+           "Install driver 525 or later");
   }
 #define ALEXNET_DRIVER(function) LookUp(library, ALEXNET_SYMBOL(function), driver.function);
 #include "cuda/driver.def"
@@ -49,15 +75,36 @@ OpenLibrary OpenDriver(DriverFunctions& driver) {
   return library;
 }
 
-OpenLibrary OpenCudnn(CudnnFunctions& cudnn, bool newest) {
+/** @throws Error unless it is cuDNN 9, for a CUDA that the driver knows */
+void CheckCudnnVersion(const OpenLibrary& library, const CudnnFunctions& cudnn, int driver_version,
+                       const std::string& remedy) {
+  const std::string release = CudnnVersion(cudnn.cudnnGetVersion());
+  if (cudnn.cudnnGetVersion() / 10000 != 9) {
+    Refuse(Message(library.path, " is cuDNN ", release, "; cuDNN 9 is needed"), remedy);
+  }
+  const int built_for = static_cast<int>(cudnn.cudnnGetCudartVersion());
+  if (built_for / 1000 > driver_version / 1000) {
+    Refuse(Message(library.path, " is cuDNN ", release, " for CUDA ", CudaVersion(built_for),
+                   "; the driver is for CUDA ", CudaVersion(driver_version)),
+           Message(remedy, ", or a newer driver"));
+  }
+}
+
+OpenLibrary OpenCudnn(CudnnFunctions& cudnn, int driver_version) {
+  const bool newest = IsNewest(driver_version);
   // cuDNN and cuBLAS open NVRTC by its bare name when they compile a kernel; once loaded it is found.
   FindLibrary({newest ? "libnvrtc.so.13" : "libnvrtc.so.12", "libnvrtc.so.12"});
   const OpenLibrary library = FindLibrary({"libcudnn.so.9"});
-  const std::string package = newest ? "nvidia-cudnn-cu13" : "nvidia-cudnn-cu12";
+  const std::string remedy = RemedyFor("cuDNN 9", newest ? "nvidia-cudnn-cu13" : "nvidia-cudnn-cu12");
   if (library.handle == nullptr) {
-    Refuse(Message("cuDNN 9 was not found; libcudnn.so.9 was looked for:", library.tried, "\n"),
-           RemedyFor("cuDNN 9", package));
+    const OpenLibrary older = FindLibrary({"libcudnn.so.8", "libcudnn.so.7"});
+    const std::string found = older.handle == nullptr ? "" : Message("; ", older.path, " is too old");
+    Refuse(Message("cuDNN 9 was not found", found, "; libcudnn.so.9 was looked for:", library.tried, "\n"),
+           remedy);
   }
+  LookUp(library, "cudnnGetVersion", cudnn.cudnnGetVersion);
+  LookUp(library, "cudnnGetCudartVersion", cudnn.cudnnGetCudartVersion);
+  CheckCudnnVersion(library, cudnn, driver_version, remedy);
 #define ALEXNET_CUDNN(function) LookUp(library, #function, cudnn.function);
 #define ALEXNET_CUDNN_GRAPH(function)       \
   {                                         \
@@ -70,7 +117,8 @@ OpenLibrary OpenCudnn(CudnnFunctions& cudnn, bool newest) {
   return library;
 }
 
-OpenLibrary OpenCublasLt(CublasLtFunctions& cublaslt, bool newest) {
+OpenLibrary OpenCublasLt(CublasLtFunctions& cublaslt, int driver_version) {
+  const bool newest = IsNewest(driver_version);
   const std::vector<std::string> names =
       newest ? std::vector<std::string>{"libcublasLt.so.13", "libcublasLt.so.12"}
              : std::vector<std::string>{"libcublasLt.so.12"};
@@ -83,6 +131,13 @@ OpenLibrary OpenCublasLt(CublasLtFunctions& cublaslt, bool newest) {
 #include "cuda/cublaslt.def"
 #undef ALEXNET_CUBLASLT
   return library;
+}
+
+/** libcudnn.so.9 itself is a stub, which opens the others when they are needed. */
+bool LacksParts(cudnnStatus_t status) {
+  return status == CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH ||
+         status == CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED ||
+         status == CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE;
 }
 
 bool IsLost(CUresult status) {
@@ -106,27 +161,15 @@ bool IsLost(CUresult status) {
 }  // namespace
 
 Libraries::Libraries() {
-  const OpenLibrary driver_library = OpenDriver(driver);
-  ALEXNET_DRIVER_CALL(*this, cuDriverGetVersion(&driver_version));
-  const std::string version = Version(driver_version / 1000, driver_version % 1000 / 10);
-  if (driver_version < kOldestDriver) {
-    Refuse(Message("NVIDIA's driver (", driver_library.path, ") is for CUDA ", version, "; 12.0 is needed"),
-           "Install driver 525 or later");
-  }
-  found_.emplace_back("driver", Message("CUDA ", version, " (", driver_library.path, ")"));
+  const OpenLibrary driver_library = OpenDriver(driver, driver_version);
+  found_.emplace_back("driver",
+                      Message("CUDA ", CudaVersion(driver_version), " (", driver_library.path, ")"));
 
-  const bool newest = driver_version >= 13000;
-  const OpenLibrary cudnn_library = OpenCudnn(cudnn, newest);
+  const OpenLibrary cudnn_library = OpenCudnn(cudnn, driver_version);
   cudnn_handle = cudnn_library.handle;
-  const size_t cudnn_version = cudnn.cudnnGetVersion();
-  if (cudnn_version / 10000 != 9) {
-    Refuse(Message(cudnn_library.path, " has version number ", cudnn_version, "; cuDNN 9 is needed"),
-           "Install cuDNN 9");
-  }
-  const std::string release = Version(cudnn_version / 10000, cudnn_version % 10000 / 100);
-  found_.emplace_back("cuDNN", Message(release, " (", cudnn_library.path, ")"));
+  found_.emplace_back("cuDNN", Message(CudnnVersion(cudnn.cudnnGetVersion()), " (", cudnn_library.path, ")"));
 
-  const OpenLibrary cublaslt_library = OpenCublasLt(cublaslt, newest);
+  const OpenLibrary cublaslt_library = OpenCublasLt(cublaslt, driver_version);
   const size_t cublas_version = cublaslt.cublasLtGetVersion();
   found_.emplace_back("cuBLASLt", Message(Version(cublas_version / 10000, cublas_version % 10000 / 100), " (",
                                           cublaslt_library.path, ")"));
@@ -157,6 +200,12 @@ void Libraries::CheckCudnn(cudnnStatus_t status, const char* call) const {
   cudnn.cudnnGetLastErrorString(detail, sizeof detail);
   const std::string reason =
       Message(call, ": ", cudnn.cudnnGetErrorString(status), detail[0] != '\0' ? "; " : "", detail);
+  if (LacksParts(status)) {
+    Refuse(Message(reason,
+                   ": the libraries that belong to libcudnn.so.9 (libcudnn_*.so.9) are not beside "
+                   "it, or are of another release"),
+           "Install cuDNN 9 again, as a whole");
+  }
   const bool unsupported = status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000;
   throw Error(unsupported ? ErrorCode::kUnsupported : ErrorCode::kNative, reason);
 }

@@ -261,6 +261,10 @@ size_t CUDNNWINAPI cudnnGetVersion() {
   return CUDNN_VERSION;
 }
 
+size_t CUDNNWINAPI cudnnGetCudartVersion() {
+  return CUDA_VERSION;
+}
+
 const char* CUDNNWINAPI cudnnGetErrorString(cudnnStatus_t status) {
   switch (status) {
     case CUDNN_STATUS_SUCCESS:
