@@ -14,11 +14,18 @@ const PICTURES_A_TURN = 16;
 /**
  * The same pictures in another size, for pictures that are smaller than a network's input, such as CIFAR-10's. Closing
  * it leaves the whole open.
- * @param options.side  of the squares, in pixels
  * @returns the dataset itself, if it has that side
  * @throws ArgumentError if `side` is not a positive integer
  */
-export function scaleDataset(dataset: ImageDataset, { side }: { readonly side: number }): ImageDataset {
+export function scaleDataset(
+  dataset: ImageDataset,
+  {
+    side,
+  }: {
+    /** Of the squares, in pixels. */
+    readonly side: number;
+  },
+): ImageDataset {
   if (!Number.isInteger(side) || side < 1) {
     throw new ArgumentError(`side is ${side}, expected a positive integer`);
   }

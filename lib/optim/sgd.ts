@@ -24,8 +24,11 @@ export interface SgdOptions {
 }
 
 export interface SgdStep {
+  /** What the gradients were scaled with: they are divided by it, or the step is skipped if one has overflowed. */
   readonly lossScaler?: LossScaler | undefined;
+  /** Without a loss scaler: skips the step if a gradient is not finite. */
   readonly gate?: FiniteGate | undefined;
+  /** Bounds on the gradients. Default: none. */
   readonly clip?: ClipOptions | undefined;
 }
 
@@ -76,13 +79,7 @@ export class SGD implements Disposable {
     this.#learningRate = checkRate(learningRate);
   }
 
-  /**
-   * Updates every parameter that has a gradient, and clears the gradient.
-   * @param options.lossScaler  what the gradients were scaled with: they are divided by it, or the step is skipped if one
-   * has overflowed
-   * @param options.gate  without a loss scaler: skips the step if a gradient is not finite
-   * @param options.clip  bounds on the gradients
-   */
+  /** Updates every parameter that has a gradient, and clears the gradient. */
   step({ lossScaler, gate, clip = {} }: SgdStep = {}): void {
     if (clip.value !== undefined) clipValues(this.#parameters, clip.value);
     const unscale = (lossScaler ?? gate)?.update(this.#parameters);

@@ -88,7 +88,7 @@ export interface ExamplePanel {
 export interface ConfusionPanel {
   readonly epoch: number;
   readonly classNames: readonly string[];
-  /** [label, predicted, pictures]: all pairs that occurred, or the most frequent ones of very many. */
+  /** Triples of label, predicted class and pictures: all pairs that occurred, or the most frequent ones of very many. */
   readonly entries: readonly (readonly [number, number, number])[];
 }
 

@@ -23,14 +23,14 @@ export const IMAGENET_COLOUR_COMPONENTS: ColourComponents = {
 /**
  * Adds sum_i a_i * deviation_i * vector_i to all pixels of a picture, a_i ~ N(0, std), drawn once a picture and epoch
  * (Krizhevsky et al. 2012, section 4.1). The authors' code then divides by 1.1; this does not.
- * @param std         of a_i; default 0.1
- * @param components  default: ImageNet's, {@link IMAGENET_COLOUR_COMPONENTS}
- * @param statistics  instead of components: of the user's own pictures, see `computeColourStatistics`
  */
 export function pcaColour(
   options: {
+    /** Of a_i. Default 0.1. */
     readonly std?: number;
+    /** Default: ImageNet's, {@link IMAGENET_COLOUR_COMPONENTS}. */
     readonly components?: ColourComponents;
+    /** Instead of components: of the user's own pictures, see `computeColourStatistics`. */
     readonly statistics?: ColourStatistics;
   } = {},
 ): AugmentationStep {

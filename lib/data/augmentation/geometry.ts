@@ -63,12 +63,12 @@ export function tenCrop({ size }: CropOptions): AugmentationStep {
 /**
  * A rectangle of a random area and proportion at a random place, scaled to `size` (Szegedy et al. 2015; torchvision's
  * RandomResizedCrop: ten tries, then the middle with its proportion clamped). Sides are rounded to whole pixels.
- * @param scale  smallest and largest area, as parts of the picture's; default [0.08, 1]
- * @param ratio  narrowest and widest proportion, width / height, drawn uniformly in its logarithm; default [3/4, 4/3]
  */
 export function randomResizedCrop(
   options: CropOptions & {
+    /** Smallest and largest area, as parts of the picture's. Default [0.08, 1]. */
     readonly scale?: readonly [number, number];
+    /** Narrowest and widest proportion, width / height, drawn uniformly in its logarithm. Default [3/4, 4/3]. */
     readonly ratio?: readonly [number, number];
   },
 ): AugmentationStep {
@@ -112,14 +112,14 @@ export function randomFlip({ probability = 0.5 }: { readonly probability?: numbe
 /**
  * Replaces a rectangle of the network's input with the mean (Zhong et al. 2020; torchvision's RandomErasing with value
  * 0 after normalisation). It happens last, whatever its place in the list, and once at most.
- * @param probability  that a picture is treated at all; default 0.5
- * @param scale        smallest and largest area, as parts of the input's; default [0.02, 0.33]
- * @param ratio        flattest and tallest proportion, height / width, uniform in its logarithm; default [0.3, 3.3]
  */
 export function randomErasing(
   options: {
+    /** That a picture is treated at all. Default 0.5. */
     readonly probability?: number;
+    /** Smallest and largest area, as parts of the input's. Default [0.02, 0.33]. */
     readonly scale?: readonly [number, number];
+    /** Flattest and tallest proportion, height / width, drawn uniformly in its logarithm. Default [0.3, 3.3]. */
     readonly ratio?: readonly [number, number];
   } = {},
 ): AugmentationStep {
