@@ -1,14 +1,16 @@
 // Publishes the package: node scripts/release.mjs [--publish]. Without --publish it only says whether it could be.
-// Invariant: nothing is published whose tests, prebuilds, notices or changelog are missing or out of date.
-// --root DIR looks at another checkout; --skip-tests is for looking only, and excludes --publish.
+// Invariant: nothing is published whose tests, prebuilds, notices or changelog are missing or out of date, or of whose
+// dependencies a vulnerability is known, or is not known because the registry did not say.
+// --root DIR looks at another checkout; --skip-tests leaves tests and audit out: for looking only, without --publish.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { audit } from './package/audit.mjs';
 import { output } from './run.mjs';
 import { root as ownRoot } from './wheels.mjs';
 
 const PREBUILT = ['alexnet.node', 'libdnnl.so.3', 'libgomp.so.1'];
-const TESTS = ['test', 'test:package'];
+const TESTS = ['test', 'test:package', 'docs'];
 /** What the notices must name: the parts that are shipped, in the versions that the build fetches. */
 const NOTICED = ['libdnnl.so.3', 'libgomp.so.1', 'libstdc++', 'node-addon-api', 'cudnn-frontend'];
 
@@ -78,6 +80,8 @@ function repositoryProblems(version) {
 }
 
 function testProblems() {
+  const known = audit(values.root);
+  if (known.length > 0) return known;
   return TESTS.flatMap((name) => {
     try {
       output('npm', ['run', name], { cwd: values.root, stdio: ['ignore', 'inherit', 'inherit'] });
