@@ -75,6 +75,7 @@ export interface NativeFailure {
 export interface NativeDeviceOptions {
   readonly threads: number;
   readonly memoryLimitBytes: number;
+  readonly winograd: boolean;
   readonly workspaceLimitBytes: number;
   readonly tf32: boolean;
   readonly deterministic: boolean;

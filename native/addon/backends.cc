@@ -9,7 +9,9 @@
 namespace alexnet::addon {
 
 std::unique_ptr<Backend> MakeBackend(const std::string& kind, const BackendOptions& options) {
-  if (kind == "cpu") return cpu::CreateBackend(options.threads, options.memory_limit_bytes);
+  if (kind == "cpu") {
+    return cpu::CreateBackend({options.threads, options.memory_limit_bytes, options.winograd});
+  }
   if (kind == "cuda") {
     return cuda::CreateBackend({options.memory_limit_bytes, options.workspace_limit_bytes, options.tf32,
                                 options.deterministic, options.measure_plans, options.plan_file});

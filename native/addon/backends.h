@@ -12,6 +12,7 @@ namespace alexnet::addon {
 struct BackendOptions {
   int threads;
   size_t memory_limit_bytes;
+  bool winograd;  // of the cpu device
   // Of the cuda device; what they mean is in cuda/create.h.
   size_t workspace_limit_bytes;
   bool tf32, deterministic, measure_plans;

@@ -176,8 +176,8 @@ Napi::Value Instance::Ops(Info info) {
   return ops;
 }
 
-// openDevice(kind, { threads, memoryLimitBytes, workspaceLimitBytes, tf32, deterministic, measurePlans,
-// planFile })
+// openDevice(kind, { threads, memoryLimitBytes, winograd, workspaceLimitBytes, tf32, deterministic,
+// measurePlans, planFile })
 //   -> id
 Napi::Value Instance::OpenDevice(Info info) {
   Check(!closing_, "the process is about to exit");
@@ -186,6 +186,7 @@ Napi::Value Instance::OpenDevice(Info info) {
   const BackendOptions backend_options = {
       options.Get("threads").As<Napi::Number>().Int32Value(),
       static_cast<size_t>(options.Get("memoryLimitBytes").As<Napi::Number>().Int64Value()),
+      options.Get("winograd").As<Napi::Boolean>(),
       static_cast<size_t>(options.Get("workspaceLimitBytes").As<Napi::Number>().Int64Value()),
       options.Get("tf32").As<Napi::Boolean>(),
       options.Get("deterministic").As<Napi::Boolean>(),

@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "cpu/create.h"
 #include "cpu/parallel.h"
 
 namespace alexnet::cpu {
@@ -94,24 +93,19 @@ const char* IsaName(dnnl::cpu_isa isa) {
   }
 }
 
-bool Includes(dnnl::cpu_isa isa, dnnl::cpu_isa part) {
-  return (static_cast<int>(isa) & static_cast<int>(part)) == static_cast<int>(part);
-}
-
 /**
  * Against float32, as measured in a training step of AlexNet: AMX three times as fast; AVX-512 BF16 1.9 times
  * on AMD (Zen 5, two dot products a cycle), slower on Intel (one); without it oneDNN emulates, or has no
  * kernels at all.
  */
 const char* BFloat16Support() {
-  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
-  if (Includes(isa, dnnl::cpu_isa::avx512_core_amx)) return "fast";
-  if (Includes(isa, dnnl::cpu_isa::avx512_core_bf16)) {
+  if (HasInstructions(dnnl::cpu_isa::avx512_core_amx)) return "fast";
+  if (HasInstructions(dnnl::cpu_isa::avx512_core_bf16)) {
 #if defined(__x86_64__)
     return __builtin_cpu_is("amd") ? "fast" : "slow";
 #endif
   }
-  return Includes(isa, dnnl::cpu_isa::avx512_core) ? "slow" : "none";
+  return HasInstructions(dnnl::cpu_isa::avx512_core) ? "slow" : "none";
 }
 
 /** @throws Error for element types that no kernel computes in; they can be stored and converted */
@@ -313,6 +307,11 @@ Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& la
   return packed;
 }
 
+bool HasInstructions(dnnl::cpu_isa isa) {
+  const int effective = static_cast<int>(dnnl::get_effective_cpu_isa()), wanted = static_cast<int>(isa);
+  return (effective & wanted) == wanted;
+}
+
 dnnl::primitive_attr PrimitiveAttributes(bool relu) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -324,7 +323,7 @@ dnnl::primitive_attr PrimitiveAttributes(bool relu) {
   return attributes;
 }
 
-std::unique_ptr<Backend> CreateBackend(int threads, size_t memory_limit_bytes) {
+std::unique_ptr<Backend> CreateBackend(const CpuOptions& options) {
 #if defined(__x86_64__) && defined(__GNUC__)
   // oneDNN's matrix product takes it for granted: without it, the process would end at an illegal
   // instruction.
@@ -334,7 +333,7 @@ std::unique_ptr<Backend> CreateBackend(int threads, size_t memory_limit_bytes) {
                 "Use one from 2008 or later; in a virtual machine, give it the host's processor model");
   }
 #endif
-  return std::make_unique<CpuBackend>(CpuOptions{threads, memory_limit_bytes});
+  return std::make_unique<CpuBackend>(options);
 }
 
 }  // namespace alexnet::cpu

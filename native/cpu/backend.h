@@ -12,6 +12,7 @@
 #include "core/backend.h"
 #include "core/caching_allocator.h"
 #include "core/error.h"
+#include "cpu/create.h"
 #include "cpu/plan_cache.h"
 
 namespace alexnet::cpu {
@@ -38,11 +39,6 @@ struct CpuStorage final : Storage {
   std::vector<Buffer> packed;
 };
 
-struct CpuOptions {
-  int threads = 1;
-  size_t memory_limit_bytes = 0;
-};
-
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const CpuOptions& options);
@@ -61,6 +57,7 @@ class CpuBackend final : public Backend {
   size_t TakeRecentPeak() override { return allocator_.TakeRecentPeak(); }
 
   // What kernels use.
+  const CpuOptions& options() const { return options_; }
   const dnnl::engine& engine() const { return engine_; }
   PlanCache& plans() { return plans_; }
   Buffer Allocate(const dnnl::memory::desc& layout);
@@ -82,6 +79,9 @@ class CpuBackend final : public Backend {
 /** A kernel of the table: computes one op. */
 using Kernel = void (*)(CpuBackend& backend, OpCall& call);
 const std::unordered_map<std::string, Kernel>& KernelTable();
+
+/** Whether the processor has all instructions of `isa`, and oneDNN's cap (ONEDNN_MAX_CPU_ISA) allows them. */
+bool HasInstructions(dnnl::cpu_isa isa);
 
 /** Scratchpads come from the allocator; `relu` is applied to what the primitive computes. */
 dnnl::primitive_attr PrimitiveAttributes(bool relu = false);

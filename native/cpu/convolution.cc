@@ -1,7 +1,10 @@
-// Convolution on oneDNN: forward with bias and ReLU fused, gradients of data and of weights.
+// Convolution, forward with bias and ReLU fused, gradients of data and of weights: on oneDNN, or Winograd's.
 // Invariant: oneDNN picks every layout; weights, their gradients and bias are float32 whatever the
 // activations are; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
+#include <optional>
+
 #include "cpu/kernels.h"
+#include "cpu/winograd/winograd.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -21,6 +24,11 @@ struct Geometry {
         padding_low{call.Integer("padTop"), call.Integer("padLeft")},
         padding_high{call.Integer("padBottom"), call.Integer("padRight")},
         groups(call.Integer("groups")) {}
+
+  ConvolutionShape ShapeOf(const Shape& x, const Shape& w, const Shape& y) const {
+    return {x[0], groups, x[1] / groups, y[1] / groups, x[2],       x[3],           y[2],
+            y[3], w[2],   w[3],          strides[0],    strides[1], padding_low[0], padding_low[1]};
+  }
 
   memory::dims WeightDims(const Shape& w) const {
     if (groups == 1) return w;
@@ -59,7 +67,21 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
           PrimitiveAttributes(relu)};
 }
 
+/** Winograd's convolution if it is allowed and faster. */
+std::optional<Plan> WinogradPlan(const CpuBackend& backend, const ConvolutionShape& shape,
+                                 memory::data_type type) {
+  auto winograd = backend.options().winograd ? Winograd::For(shape, type) : nullptr;
+  if (!winograd) return std::nullopt;
+  Plan plan;
+  plan.implementation = winograd->name();
+  plan.winograd = std::move(winograd);
+  return plan;
+}
+
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
+  const ConvolutionShape shape =
+      Geometry(call).ShapeOf(call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape);
+  if (auto plan = WinogradPlan(backend, shape, TypeOf(call.inputs[0]->dtype))) return *std::move(plan);
   const auto descriptor = ForwardDescriptor(
       backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
       TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr, call.Flag("relu"));
@@ -75,6 +97,8 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Geometry geometry(call);
   const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
   const memory::data_type type = TypeOf(call.inputs[1]->dtype);
+  const ConvolutionShape shape = geometry.ShapeOf(dx, w, dy).OfDataGradient();
+  if (auto plan = WinogradPlan(backend, shape, type)) return *std::move(plan);
   const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, type, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
       backend.engine(), algorithm::convolution_direct, AnyLayout(dx, type),
@@ -122,6 +146,9 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
 }
 
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
+  const ConvolutionShape shape =
+      Geometry(call).ShapeOf(call.inputs[0]->shape, call.outputs[0]->shape, call.inputs[1]->shape);
+  if (auto plan = WinogradPlan(backend, shape, TypeOf(call.inputs[0]->dtype))) return *std::move(plan);
   const auto descriptor = BackwardWeightsDescriptor(backend, call);
   return {dnnl::convolution_backward_weights(descriptor),
           {{DNNL_ARG_SRC, descriptor.src_desc()},
@@ -135,6 +162,10 @@ Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
 
 void Conv2dForward(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeForward(backend, call); });
+  if (plan->winograd) {
+    return plan->winograd->Convolve(backend, *call.inputs[0], *call.inputs[1], call.inputs[2].get(),
+                                    call.Flag("relu"), *call.outputs[0]);
+  }
   std::unordered_map<int, Buffer> arguments = {
       {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
       {DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[1], plan->layout(DNNL_ARG_WEIGHTS))},
@@ -145,6 +176,9 @@ void Conv2dForward(CpuBackend& backend, OpCall& call) {
 
 void Conv2dBackwardData(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
+  if (plan->winograd) {
+    return plan->winograd->ConvolveTurned(backend, *call.inputs[1], *call.inputs[0], *call.outputs[0]);
+  }
   backend.Execute(*plan,
                   {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},
                    {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},
@@ -154,6 +188,10 @@ void Conv2dBackwardData(CpuBackend& backend, OpCall& call) {
 void Conv2dBackwardWeights(CpuBackend& backend, OpCall& call) {
   const auto plan =
       backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardWeights(backend, call); });
+  if (plan->winograd) {
+    return plan->winograd->WeightGradient(backend, *call.inputs[0], *call.inputs[1], *call.outputs[0],
+                                          call.outputs[1].get());
+  }
   std::unordered_map<int, Buffer> arguments = {
       {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
       {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], plan->layout(DNNL_ARG_DIFF_DST))},

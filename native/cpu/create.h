@@ -9,10 +9,12 @@
 
 namespace alexnet::cpu {
 
-/**
- * @param threads  threads that compute, 1 or more
- * @param memory_limit_bytes  most memory held at a time; 0: no limit
- */
-std::unique_ptr<Backend> CreateBackend(int threads, size_t memory_limit_bytes);
+struct CpuOptions {
+  int threads = 1;                // that compute
+  size_t memory_limit_bytes = 0;  // most memory held at a time; 0: no limit
+  bool winograd = true;           // false: every convolution is computed directly
+};
+
+std::unique_ptr<Backend> CreateBackend(const CpuOptions& options);
 
 }  // namespace alexnet::cpu

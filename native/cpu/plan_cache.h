@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dnnl.hpp>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -10,12 +11,15 @@
 
 namespace alexnet::cpu {
 
-/** A primitive with the layouts it wants, by oneDNN's argument number. */
+class Winograd;
+
+/** A primitive with the layouts it wants, by oneDNN's argument number; or a convolution of our own. */
 struct Plan {
   dnnl::primitive primitive;
   std::unordered_map<int, dnnl::memory::desc> layouts;
   dnnl::memory::desc scratchpad;
   std::string implementation;
+  std::shared_ptr<const Winograd> winograd = nullptr;
 
   const dnnl::memory::desc& layout(int argument) const { return layouts.at(argument); }
 };

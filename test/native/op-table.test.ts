@@ -12,6 +12,7 @@ const names = Object.keys(table) as OpName[];
 const CPU_OPTIONS = {
   threads: 1,
   memoryLimitBytes: 0,
+  winograd: true,
   workspaceLimitBytes: 0,
   tf32: false,
   deterministic: false,
