@@ -7,6 +7,7 @@ import { augment } from './augment.js';
 import { bench } from './bench.js';
 import type { Command, ExitCode } from './command.js';
 import { evaluate } from './evaluate.js';
+import { exportCommand } from './export.js';
 import { EXIT_CODES, sections, table, wrap } from './help.js';
 import { info } from './info.js';
 import { note, print, tolerateClosedPipes } from './output.js';
@@ -17,7 +18,7 @@ import { train } from './train.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly Command[] = [train, evaluate, predict, prepare, augment, bench, info];
+const commands: readonly Command[] = [train, evaluate, predict, exportCommand, prepare, augment, bench, info];
 
 const help = sections([
   ['Usage: alexnet COMMAND [arguments] [options]'],

@@ -66,6 +66,17 @@ export function modelMetadata(model: Model): Record<string, string> {
     ...(preprocessing && { preprocessing: JSON.stringify(describe(preprocessing)) }),
   };
 }
+
+/**
+ * @internal What of a file's metadata is the model's: `modelMetadata` and its notes.
+ * @throws FileFormatError if it is no model
+ */
+export function modelMetadataOf(file: SafetensorsFile): Record<string, string> {
+  metadataOf(file, 'architecture');
+  const keys = ['format', 'architecture', 'classNames', 'preprocessing', 'notes'];
+  return Object.fromEntries(Object.entries(file.metadata).filter(([key]) => keys.includes(key)));
+}
+
 function describe({ options }: Preprocessing): Record<string, unknown> {
   const { side, crop, std } = options;
   return { side, crop, std, colours: 'RGB', scale: '0..255' };

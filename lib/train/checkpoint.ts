@@ -26,8 +26,15 @@ import type { GuardState } from './dead-start.js';
 import type { MeterState } from './metrics.js';
 import type { StoredOptions } from './options.js';
 
-const CHECKSUM = 'checkpoint.sha256';
+export const CHECKSUM = 'checkpoint.sha256';
 const VERSION = 1;
+/** Names of what training needs besides the weights to predict with: momentum, and the weights behind averages. */
+const [VELOCITY, TRAINING] = ['velocity/', 'training/'];
+
+/** Whether a tensor of a checkpoint is not part of the model. */
+export function isOfTraining(name: string): boolean {
+  return name.startsWith(VELOCITY) || name.startsWith(TRAINING) || name === CHECKSUM;
+}
 
 /** Where a training is: all that its next step depends on besides tensors and options. */
 export interface TrainingState {
@@ -112,8 +119,8 @@ export class Snapshot {
       const velocity = optimizer.velocities.get(parameter);
       return [
         [name, mean ?? value],
-        ...(mean ? [[`training/${name}`, value] as [string, Tensor<'float32'>]] : []),
-        ...(velocity ? [[`velocity/${name}`, velocity] as [string, Tensor<'float32'>]] : []),
+        ...(mean ? [[`${TRAINING}${name}`, value] as [string, Tensor<'float32'>]] : []),
+        ...(velocity ? [[`${VELOCITY}${name}`, velocity] as [string, Tensor<'float32'>]] : []),
       ];
     });
     // One block for all: V8 collects garbage whenever it hears of a large new one.
@@ -193,9 +200,10 @@ export async function restoreTensors(path: string, { model, optimizer, average }
   await using file = await openSafetensors(path);
   const { device } = model;
   for (const parameter of model.network.parameters) {
-    const velocity = await readTensor(file, `velocity/${parameter.name}`, { parameter, device });
+    const velocity = await readTensor(file, `${VELOCITY}${parameter.name}`, { parameter, device });
     if (velocity) optimizer.setVelocity(parameter, velocity);
-    const weights = average && (await readTensor(file, `training/${parameter.name}`, { parameter, device }));
+    const weights =
+      average && (await readTensor(file, `${TRAINING}${parameter.name}`, { parameter, device }));
     if (weights) average.set(parameter, parameter.exchange(weights));
   }
 }

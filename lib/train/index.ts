@@ -11,6 +11,7 @@ export {
 } from './evaluate.js';
 export { evaluationReport, type EvaluationReportOptions } from './evaluation-report.js';
 export type * from './events.js';
+export { exportWeights, type ExportedWeights } from './export-weights.js';
 export { extractFeatures, type ExtractedFeatures, type ExtractFeaturesOptions } from './features.js';
 export type { ParameterStatistics } from './layer-statistics.js';
 export type { Mistake } from './mistakes.js';

@@ -245,9 +245,17 @@ describe('a training from the command line', () => {
 });
 
 describe('fine-tuning from the command line', () => {
-  it('begins with the weights of a training, keeps what is frozen, and learns other classes', async () => {
+  it('begins with exported weights of a training, keeps what is frozen, and learns other classes', async () => {
     const cwd = withPictures(4);
     assert.equal((await trainIn(cwd, '--epochs', '1', '--quiet')).code, 0);
+    const exported = await alexnet(['export', 'run', '--out', 'flowers.safetensors'], { cwd });
+    assert.equal(
+      exported.stdout,
+      'flowers.safetensors: the weights of run/best.safetensors, 77.0 MiB\n' +
+        'next: alexnet predict flowers.safetensors picture.jpg\n',
+    );
+    const refused = await alexnet(['export', 'run', '--out', 'flowers.safetensors'], { cwd });
+    assert.match(refused.stderr, /^error: flowers.safetensors is there already: .* --overwrite\n$/);
     rmSync(join(cwd, 'pictures', 'green'), { recursive: true });
     const options = ['--batch-size', '6', '--epochs', '1', '--threads', '2', '--out', 'tuned', '--quiet'];
     const rules = [
@@ -260,7 +268,10 @@ describe('fine-tuning from the command line', () => {
       '--clip-norm',
       '5',
     ];
-    const tuned = await alexnet(['train', 'pictures', '--from', 'run', ...options, ...rules], { cwd });
+    const tuned = await alexnet(
+      ['train', 'pictures', '--from', 'flowers.safetensors', ...options, ...rules],
+      { cwd },
+    );
     assert.equal(tuned.code, 0, tuned.stderr);
     const [before, after] = await Promise.all(
       ['run', 'tuned'].map((run) => tensorsOf(join(cwd, run, 'last.safetensors'))),
