@@ -124,6 +124,38 @@ describe('TensorBoardLogger', () => {
     assert.deepEqual(of('validation', 'epoch/top-1'), [[10, 0.625]]);
   });
 
+  it('draws how each layer fares', async () => {
+    const folder = tempFolder();
+    const logger = new TensorBoardLogger(folder);
+    logger.handle(stepEvent(99, { gradientNorm: 0.5 }));
+    const norms = { weightNorm: 8, gradientNorm: 2, updateNorm: 0.25, updateRatio: 0.03125 };
+    logger.handle({
+      ...{ type: 'layers', epoch: 1, step: 100 },
+      parameters: [
+        { name: 'conv1.weight', ...norms },
+        { name: 'conv1.bias', ...norms, weightNorm: 4 },
+      ],
+      units: [{ layer: 'relu1', units: 96, silent: 24 }],
+    });
+    await logger.close();
+    const drawn = readEvents(join(folder, 'train')).filter(
+      ({ step, tag }) => step === 100 || /norm/.test(tag),
+    );
+    assert.deepEqual(
+      drawn.map(({ tag, value }) => [tag, value]),
+      [
+        ['step/gradient norm', 0.5],
+        ['weight norm/conv1.weight', 8],
+        ['gradient norm/conv1.weight', 2],
+        ['update ratio/conv1.weight', 0.03125],
+        ['weight norm/conv1.bias', 4],
+        ['gradient norm/conv1.bias', 2],
+        ['update ratio/conv1.bias', 0.03125],
+        ['silent units/relu1', 0.25],
+      ],
+    );
+  });
+
   it('shows the kernels after every epoch, and what was taken for what', async () => {
     const folder = tempFolder();
     using model = smallModel(test);

@@ -1,10 +1,10 @@
-// A training as TensorBoard's event files: curves, the first convolution's kernels, the confusion matrix.
+// A training as TensorBoard's event files: curves, norms of layers, the first convolution's kernels, the confusion matrix.
 // Invariant: training and validation are two runs with the same tags, so that TensorBoard draws them in one chart.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Model } from '../../models/index.js';
-import type { EpochEvent, Metrics, StepEvent, TrainingEvent } from '../../train/index.js';
+import type { EpochEvent, LayersEvent, Metrics, StepEvent, TrainingEvent } from '../../train/index.js';
 import { AppendFile } from '../append-file.js';
 import { drawConfusion, type Confusion } from '../confusion.js';
 import { encodePicture, enlarge } from '../encode.js';
@@ -53,6 +53,7 @@ export class TensorBoardLogger implements TrainingLogger {
       this.#step = event.step;
       this.#train.write(event.step, stepValues(event));
     }
+    if (event.type === 'layers') this.#train.write(event.step, layerValues(event));
     if (event.type === 'epoch') this.#epoch(event);
     if (event.type === 'validation') this.#confusion(event.evaluation.confusion);
   }
@@ -99,12 +100,13 @@ export class TensorBoardLogger implements TrainingLogger {
 }
 
 function stepValues(event: StepEvent): SummaryValue[] {
-  const { loss, top1, top5, learningRate, imagesPerSecond, memory } = event;
+  const { loss, top1, top5, learningRate, gradientNorm, imagesPerSecond, memory } = event;
   const values = {
     'step/loss': loss,
     'step/top-1': top1,
     'step/top-5': top5,
     'step/learning rate': learningRate,
+    ...(gradientNorm !== undefined && { 'step/gradient norm': gradientNorm }),
     'speed/images per second': imagesPerSecond,
     'time/data wait ms': event.dataWaitMs,
     'time/submit ms': event.submitMs,
@@ -114,6 +116,17 @@ function stepValues(event: StepEvent): SummaryValue[] {
     'memory/peak MiB': memory.peakBytes / 2 ** 20,
   };
   return Object.entries(values).map(([tag, scalar]) => ({ tag, scalar }));
+}
+
+/** A chart a parameter in each group, and for each ReLU the share of units that gave 0 for the whole batch. */
+function layerValues({ parameters, units }: LayersEvent): SummaryValue[] {
+  const norms = parameters.flatMap(({ name, weightNorm, gradientNorm, updateRatio }) => [
+    { tag: `weight norm/${name}`, scalar: weightNorm },
+    { tag: `gradient norm/${name}`, scalar: gradientNorm },
+    { tag: `update ratio/${name}`, scalar: updateRatio },
+  ]);
+  const silent = units.map((one) => ({ tag: `silent units/${one.layer}`, scalar: one.silent / one.units }));
+  return [...norms, ...silent];
 }
 
 function metricValues({ loss, top1, top5 }: Metrics): SummaryValue[] {
