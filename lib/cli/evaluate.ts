@@ -12,6 +12,7 @@ import {
   formatPercent,
   loadModel,
   openDevice,
+  writeEvaluationPage,
   type ClassMetrics,
   type Device,
   type Evaluation,
@@ -54,8 +55,7 @@ const options = {
   mistakes: option({
     value: 'N',
     parse: integer({ from: 0, to: 10_000 }),
-    absent: 5,
-    help: 'how many of the surest mistakes are listed',
+    help: 'how many of the surest mistakes are listed (default 5, in a report 24)',
   }),
   confusion: option({
     value: 'FILE',
@@ -65,7 +65,9 @@ const options = {
   report: option({
     value: 'FILE',
     parse: text,
-    help: 'write all of it as Markdown: every class, the most confused ones, the surest mistakes',
+    help:
+      'write all of it: every class, the most confused ones, the surest mistakes; as a page with their pictures if ' +
+      'FILE ends with .html, else as Markdown',
   }),
   strict,
   precision,
@@ -111,12 +113,9 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
     const evaluation = await measure(models, dataset, args);
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
     if (args.confusion !== undefined) await write(args.confusion, evaluation.confusion.toCsv());
-    if (args.report !== undefined) {
-      const title = `${weights.join(', ')} on ${what}`;
-      await write(args.report, evaluationReport(evaluation, { title }));
-    }
+    if (args.report !== undefined) await writeReport(args.report, { weights, what, evaluation }, dataset);
     if (args.json) printJson(asObject({ weights, what, evaluation }, dataset));
-    else printText({ weights, what, evaluation });
+    else printText({ weights, what, evaluation }, args);
     return 0;
   } finally {
     for (const model of models) model.dispose();
@@ -135,16 +134,29 @@ async function loadInto(
 async function measure(
   models: readonly Model[],
   dataset: ImageDataset,
-  { batchSize, views, mistakes }: Arguments,
+  { batchSize, views, mistakes, report }: Arguments,
 ): Promise<Evaluation> {
   using line = new LiveLine();
   return await evaluateModels(models, dataset, {
     batchSize,
-    mistakes,
+    mistakes: mistakes ?? (report === undefined ? LISTED_MISTAKES : REPORTED_MISTAKES),
     views: views === 10 ? 'ten' : 'centre',
     onProgress: ({ imagesDone, images }) =>
       line.show(`evaluated ${formatCount(imagesDone)} of ${formatCount(images)} pictures`),
   });
+}
+
+async function writeReport(
+  file: string,
+  { weights, what, evaluation }: Result,
+  dataset: ImageDataset,
+): Promise<void> {
+  if (/\.html?$/i.test(file)) {
+    const facts = [['weights', weights.join(', ')] as const, ['pictures', what] as const];
+    await writeEvaluationPage(file, evaluation, { dataset, title: `Evaluation: ${what}`, facts });
+  } else {
+    await write(file, evaluationReport(evaluation, { title: `${weights.join(', ')} on ${what}` }));
+  }
 }
 
 async function write(file: string, contents: string): Promise<void> {
@@ -175,9 +187,12 @@ function asObject({ weights, what, evaluation }: Result, { failures }: ImageData
 const MOST_CLASSES = 20;
 const WORST_CLASSES = 10;
 const CONFUSED_PAIRS = 5;
+const LISTED_MISTAKES = 5;
+const REPORTED_MISTAKES = 24;
 
-function printText({ weights, what, evaluation }: Result): void {
-  const { confusion, images, loss, mistakes, top1, top5 } = evaluation;
+function printText({ weights, what, evaluation }: Result, options: Pick<Arguments, 'mistakes'>): void {
+  const { confusion, images, loss, top1, top5 } = evaluation;
+  const mistakes = evaluation.mistakes.slice(0, options.mistakes ?? LISTED_MISTAKES);
   const { precision, recall, f1 } = confusion.macro;
   const whose = weights.length === 1 ? weights[0] : `the average of ${weights.join(', ')}`;
   print(`${whose} on ${counted(formatCount(images), 'picture')}: ${what}`);

@@ -1,27 +1,18 @@
 // Some held-out pictures, what the network says of them, and the training pictures that it finds most like them.
 // Invariant: the pictures are chosen once, evenly over the set; the same ones are shown after every epoch.
-import {
-  centreCrop,
-  loadBatches,
-  resizeToSquare,
-  subsetDataset,
-  type ImageBatch,
-  type ImageDataset,
-} from '../data/index.js';
+import { centreCrop, loadBatches, subsetDataset, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { Linear, ReLU } from '../layers/index.js';
 import type { Model } from '../models/index.js';
 import { softmax, topK } from '../ops/index.js';
 import { extractFeatures, type TrainingData } from '../train/index.js';
-import { dataUri, encodePicture } from './encode.js';
 import { NearestPictures } from './nearest.js';
 import type { Example, NamedPicture } from './state.js';
+import { thumbnailsOf } from './thumbnails.js';
 
 /** As many as in Figure 4 of the paper. */
 const PICTURES = 8;
 const NEIGHBOURS = 6;
 const TOP = 5;
-/** Side of the pictures in the page, in pixels. */
-const THUMBNAIL = 96;
 
 interface Shown {
   readonly dataset: ImageDataset;
@@ -95,7 +86,7 @@ export class ExamplePictures {
       nearest.add(features, indices);
     }
     const wanted = [...new Set(nearest.found.flatMap((list) => list.map(({ index }) => index)))];
-    const thumbnails = await this.#thumbnails(train, wanted);
+    const thumbnails = await thumbnailsOf(train, wanted);
     const withNeighbours = examples.map((example, n) => ({
       ...example,
       neighbours: (nearest.found[n] ?? []).flatMap(({ index, distance }) => {
@@ -110,7 +101,7 @@ export class ExamplePictures {
     const { validation, train } = this.#data;
     const candidates = evenly(validation && validation.length > 0 ? validation : train, PICTURES);
     const all = Array.from({ length: candidates.length }, (_, i) => i);
-    const thumbnails = await this.#thumbnails(candidates, all);
+    const thumbnails = await thumbnailsOf(candidates, all);
     const readable = all.filter((index) => thumbnails.has(index));
     const size = this.#model.preprocessing?.options.crop;
     if (size === undefined || readable.length === 0) return undefined;
@@ -120,30 +111,6 @@ export class ExamplePictures {
       return { dataset, batch, thumbnails: readable.map((index) => thumbnails.get(index) as NamedPicture) };
     }
     return undefined;
-  }
-
-  /** One at a time: encoding takes milliseconds, in which nothing else can happen. */
-  async #thumbnails(dataset: ImageDataset, indices: readonly number[]): Promise<Map<number, NamedPicture>> {
-    const { side, sizes, classNames, labels } = dataset;
-    const thumbnails = new Map<number, NamedPicture>();
-    for (const index of indices) {
-      const [height, width] = [sizes?.heights[index] ?? side, sizes?.widths[index] ?? side];
-      const data = new Uint8Array(height * width * 3);
-      const [read] = await dataset.read([index], data);
-      if (!read) continue;
-      const small = Math.min(THUMBNAIL, side);
-      const square = resizeToSquare({ width, height, data }, small);
-      const jpeg = await encodePicture({ width: small, height: small, data: square }, { type: 'image/jpeg' });
-      thumbnails.set(index, {
-        src: dataUri(jpeg, 'image/jpeg'),
-        width: small,
-        height: small,
-        name: dataset.nameOf(index),
-        className: classNames[labels[index] as number] as string,
-      });
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    return thumbnails;
   }
 }
 

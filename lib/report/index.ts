@@ -3,6 +3,7 @@
 export type { AppendFileOptions } from './append-file.js';
 export type { Confusion } from './confusion.js';
 export { Dashboard, type DashboardOptions } from './dashboard.js';
+export { writeEvaluationPage, type EvaluationPageOptions } from './evaluation-page.js';
 export { HtmlReport } from './html-report.js';
 export { JsonLinesLogger, loggedEvents } from './json-lines.js';
 export type { LoggerOptions, TrainingLogger } from './logger.js';

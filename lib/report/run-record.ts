@@ -2,10 +2,10 @@
 // Invariant: handling an event takes microseconds; pictures are made in the background, never twice at a time.
 import { formatBytes, formatCount } from '../format.js';
 import type { Model } from '../models/index.js';
-import type { EpochEvent, StepEvent, TrainingData, TrainingEvent } from '../train/index.js';
-import type { Confusion } from './confusion.js';
+import type { EpochEvent, Evaluation, StepEvent, TrainingData, TrainingEvent } from '../train/index.js';
 import { Curves, emptyColumns, lastOf } from './curves.js';
 import { dataUri, encodePicture } from './encode.js';
+import { classPanel, confusionPanel, MistakePictures } from './evaluation-panels.js';
 import { ExamplePictures } from './examples.js';
 import { filterSheet } from './filters.js';
 import type { LoggerOptions, TrainingLogger } from './logger.js';
@@ -25,9 +25,26 @@ export interface RunRecordOptions extends LoggerOptions {
   readonly neighbourPictures?: number;
 }
 
-/** More pairs of classes than this are not sent to a page. */
-const MOST_PAIRS = 20_000;
 const MOST_NOTICES = 200;
+/** Pictures of mistakes. */
+const MOST_MISTAKES = 12;
+
+/** Nothing has happened yet. */
+export function emptyState({
+  title,
+  facts,
+}: {
+  readonly title: string;
+  readonly facts: RunState['facts'];
+}): RunState {
+  const now = new Date().toISOString();
+  return {
+    ...{ title, startedAt: now, updatedAt: now, facts },
+    status: 'preparing',
+    ...{ failure: null, progress: null, steps: emptyColumns(), epochs: [], notices: [] },
+    ...{ filters: null, examples: null, confusion: null, classes: null, mistakes: null, evaluation: null },
+  };
+}
 
 export class RunRecord implements TrainingLogger {
   readonly state: RunState;
@@ -36,6 +53,7 @@ export class RunRecord implements TrainingLogger {
   readonly #tasks: Tasks;
   readonly #listeners = new Set<(patch: RunPatch) => void>();
   readonly #examples: ExamplePictures | undefined;
+  readonly #mistakes: MistakePictures | undefined;
   #epoch = 0;
   #prepared = false;
   #closed: Promise<void> | undefined;
@@ -45,22 +63,9 @@ export class RunRecord implements TrainingLogger {
     this.#options = options;
     this.#tasks = new Tasks(onError);
     this.#examples = model && data && new ExamplePictures(model, data);
-    const now = new Date().toISOString();
-    this.state = {
-      title,
-      startedAt: now,
-      updatedAt: now,
-      facts: [...facts, ...(model ? modelFacts(model) : [])],
-      status: 'preparing',
-      failure: null,
-      progress: null,
-      steps: emptyColumns(),
-      epochs: [],
-      notices: [],
-      filters: null,
-      examples: null,
-      confusion: null,
-    };
+    const { validation } = data ?? {};
+    this.#mistakes = validation && new MistakePictures(validation);
+    this.state = emptyState({ title, facts: [...facts, ...(model ? modelFacts(model) : [])] });
   }
 
   /** @returns how to stop listening */
@@ -79,7 +84,7 @@ export class RunRecord implements TrainingLogger {
       case 'validation-progress':
         return this.#progress('validating', 'validation', event.imagesDone, event.images);
       case 'validation':
-        return this.#confusion(event.evaluation.confusion);
+        return this.#evaluation(event.evaluation);
       case 'epoch':
         return this.#endEpoch(event);
       case 'learning-rate': {
@@ -196,11 +201,14 @@ export class RunRecord implements TrainingLogger {
     });
   }
 
-  #confusion(confusion: Confusion): void {
-    const entries = confusion.entries();
-    const kept =
-      entries.length <= MOST_PAIRS ? entries : [...entries].sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
-    this.#change({ confusion: { epoch: this.#epoch, classNames: confusion.classNames, entries: kept } });
+  #evaluation({ confusion, mistakes }: Evaluation): void {
+    const epoch = this.#epoch;
+    this.#change({ confusion: confusionPanel(confusion, epoch), classes: classPanel(confusion, epoch) });
+    const pictures = this.#mistakes;
+    if (!pictures) return;
+    this.#tasks.run('mistakes', async () => {
+      this.#change({ mistakes: await pictures.panel(mistakes.slice(0, MOST_MISTAKES), epoch) });
+    });
   }
 
   /** The last one says how many were left out. */

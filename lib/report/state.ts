@@ -1,4 +1,4 @@
-// What a report shows of a training, as plain data: the page of the report and of the dashboard draws nothing else.
+// What a page shows of a training or an evaluation, as plain data: report and dashboard draw nothing else.
 // Invariant: bounded, however long the training; JSON as it is. Types alone, which the page's scripts share.
 
 /** What is kept of steps; times are milliseconds a step. */
@@ -86,13 +86,55 @@ export interface ExamplePanel {
 }
 
 export interface ConfusionPanel {
+  /** 0: it is an evaluation of its own. So it is in the panels below. */
   readonly epoch: number;
   readonly classNames: readonly string[];
   /** Triples of label, predicted class and pictures: all pairs that occurred, or the most frequent ones of very many. */
   readonly entries: readonly (readonly [number, number, number])[];
 }
 
-export type RunStatus = 'preparing' | 'training' | 'validating' | 'completed' | 'stopped' | 'failed';
+/** How each class fared. */
+export interface ClassPanel {
+  readonly epoch: number;
+  /** All that have pictures. */
+  readonly classes: number;
+  /** In the order of the classes; of very many, the worst ones, worst first. */
+  readonly rows: readonly {
+    readonly className: string;
+    readonly images: number;
+    readonly correct: number;
+    /** null: nothing was taken for it. */
+    readonly precision: number | null;
+    readonly recall: number;
+    readonly f1: number;
+  }[];
+}
+
+export interface MistakePanel {
+  readonly epoch: number;
+  /** The surest first. */
+  readonly mistakes: readonly (NamedPicture & {
+    readonly takenFor: string;
+    /** 0..1, of the class that it was taken for. */
+    readonly probability: number;
+    /** 0..1, of its own. */
+    readonly labelProbability: number;
+  })[];
+}
+
+/** Of an evaluation of its own; precision, recall and F1 are means over the classes. */
+export interface MetricsPanel {
+  readonly images: number;
+  readonly loss: number;
+  readonly top1: number;
+  readonly top5: number;
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
+export type RunStatus =
+  'preparing' | 'training' | 'validating' | 'completed' | 'stopped' | 'failed' | 'evaluated';
 
 export interface RunState {
   readonly title: string;
@@ -111,6 +153,9 @@ export interface RunState {
   filters: FilterPanel | null;
   examples: ExamplePanel | null;
   confusion: ConfusionPanel | null;
+  classes: ClassPanel | null;
+  mistakes: MistakePanel | null;
+  evaluation: MetricsPanel | null;
 }
 
 /** What has changed: whole new values, and what is to be put at the end of lists and curves. */

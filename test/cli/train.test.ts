@@ -182,6 +182,14 @@ describe('a training from the command line', () => {
     const report = await readFile(join(cwd, 'r.md'), 'utf8');
     assert.match(report, /^# run\/best.safetensors, run\/last.safetensors on all of pictures, .*\n/);
     assert.match(report, /\n\| green \| 12 \| /);
+    const page = await alexnet(['evaluate', 'run', 'pictures', '--report', 'r.html', '--json'], { cwd });
+    const { mistakes } = JSON.parse(page.stdout) as { mistakes: { picture: string }[] };
+    const shown = await stateOf(join(cwd, 'r.html'));
+    assert.deepEqual(
+      shown.mistakes?.mistakes.map(({ name }) => name),
+      mistakes.map(({ picture }) => picture),
+    );
+    assert.equal(shown.evaluation?.images, 36);
   });
 
   it('leaves weights that predict the class of a picture', async () => {
@@ -317,8 +325,12 @@ describe('the dashboard of a training', () => {
 });
 
 /** What the report in a run's folder shows. */
-async function reportOf(run: string): Promise<RunState> {
-  const html = await readFile(join(run, 'report.html'), 'utf8');
+function reportOf(run: string): Promise<RunState> {
+  return stateOf(join(run, 'report.html'));
+}
+
+async function stateOf(page: string): Promise<RunState> {
+  const html = await readFile(page, 'utf8');
   return JSON.parse(/<script type="application\/json" id="state">([^<]*)</.exec(html)?.[1] ?? '') as RunState;
 }
 

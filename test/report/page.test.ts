@@ -5,12 +5,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
-import { Dashboard, HtmlReport, RunRecord } from '../../lib/report/index.js';
+import { Dashboard, HtmlReport, RunRecord, writeEvaluationPage } from '../../lib/report/index.js';
+import { ConfusionMatrix } from '../../lib/train/index.js';
 import { dataUri, encodePicture } from '../../lib/report/encode.js';
 import { drawKernels } from '../../lib/report/filters.js';
 import { tempFolder } from '../data/temp-folder.js';
 import { TestBrowser } from '../helpers/browser.js';
 import { hashNdArray } from '../helpers/reference.js';
+import { CLASSES, PICTURES, pictures } from '../train/small.js';
 import { epochEvent, stepEvent, STEPS_PER_EPOCH, validationEvent } from './events.js';
 
 const EVIL = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>';
@@ -48,6 +50,10 @@ async function exampleRecord(): Promise<RunRecord> {
       epoch: 2,
       examples: [{ ...example, predictions, neighbours }],
       compared: { layer: 'relu7', pictures: 1000 },
+    },
+    mistakes: {
+      epoch: 2,
+      mistakes: [{ ...example, takenFor: 'cat', probability: 0.987, labelProbability: 0.004 }],
     },
   });
   return record;
@@ -160,6 +166,24 @@ describe('the pages of a training, in a browser', () => {
       ]);
     });
 
+    it('shows how each class fared, and the surest mistakes', async () => {
+      const rows = await each<string[]>(page, '#classes tbody tr', CELLS);
+      assert.deepEqual(rows, [
+        ['cat', '7 of 10', '70.0 %', '70.0 %', '70.0 %'],
+        [EVIL, '10 of 10', '66.7 %', '100.0 %', '80.0 %'],
+        ['owl', '4 of 10', '80.0 %', '40.0 %', '53.3 %'],
+      ]);
+      const lines = await each<string[]>(page, '.mistakes p', '[element.className, element.textContent]');
+      assert.deepEqual(lines, [
+        ['wrong', 'cat98.7 %'],
+        ['right', `${EVIL}0.4 %`],
+      ]);
+      assert.match(
+        await textOf(page, '#mistakes-caption'),
+        /^Validation after epoch 2\. Pictures that were taken/,
+      );
+    });
+
     it('shows names of classes, files and folders as text, whatever is in them', async () => {
       assert.equal(await page.title(), `AlexNet on ${EVIL}`);
       assert.equal(await textOf(page, 'h1'), `AlexNet on ${EVIL}`);
@@ -191,6 +215,38 @@ describe('the pages of a training, in a browser', () => {
         document.body.dataset.ran ?? 'no'`);
       assert.equal(ran, 'no');
     });
+  });
+
+  it('show an evaluation, without what only a training has', async () => {
+    const dataset = pictures();
+    const confusion = new ConfusionMatrix(dataset.classNames);
+    dataset.labels.forEach((label, i) => confusion.add(label, i < 2 ? (label + 1) % CLASSES : label));
+    const mistakes = [1, 0].map((index) => {
+      const label = dataset.labels[index]!;
+      const [className, takenFor] = [dataset.classNames[label]!, dataset.classNames[(label + 1) % CLASSES]!];
+      const picture = dataset.nameOf(index);
+      return { index, picture, className, takenFor, probability: 0.9, labelProbability: 0.05 };
+    });
+    const file = join(tempFolder(), 'evaluation.html');
+    const evaluation = { images: PICTURES, loss: 0.5, top1: 21 / 23, top5: 1, confusion, mistakes };
+    await writeEvaluationPage(file, evaluation, { dataset, title: EVIL, facts: [['weights', EVIL]] });
+    const page = await browser.page(pathToFileURL(file).href);
+    await page.waitForSelector('.mistakes li');
+    const visible = await each<string>(
+      page,
+      'main section:not([hidden])',
+      'element.querySelector("h2").textContent',
+    );
+    assert.deepEqual(visible, ['Confusion', 'Classes', 'Surest mistakes', 'What was evaluated']);
+    assert.match(await textOf(page, '#tiles'), /^pictures23loss0\.500top-191\.3 %top-5100\.0 %precision9/);
+    assert.match(await textOf(page, '#status'), /^evaluated · 20/);
+    assert.deepEqual(
+      await each<string>(page, '.mistakes img', 'element.title'),
+      [1, 0].map((i) => dataset.nameOf(i)),
+    );
+    assert.equal(await textOf(page, '.mistakes .wrong span'), mistakes[0]!.takenFor);
+    browser.assertClean();
+    await page.close();
   });
 
   it('fit a phone, and a dark room', async () => {

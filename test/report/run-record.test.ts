@@ -133,7 +133,7 @@ describe('a record of a training', () => {
     await trainer.run(data, { onEvent: (event) => record.handle(event) });
     await record.close();
     assert.deepEqual(errors, []);
-    const { filters, examples, confusion, epochs } = record.state;
+    const { filters, examples, confusion, classes, mistakes, epochs } = record.state;
     assert.deepEqual([filters?.layer, filters?.epoch, epochs.length], ['conv', 2, 2]);
     assert.match(filters!.src, /^data:image\/png;base64,/);
     assert.deepEqual(examples?.compared, { layer: 'relu', pictures: 18 });
@@ -158,6 +158,16 @@ describe('a record of a training', () => {
       confusion?.entries.reduce((sum, [, , pictures]) => sum + pictures, 0),
       5,
     );
+    assert.equal(
+      classes?.rows.reduce((sum, { images }) => sum + images, 0),
+      5,
+    );
+    const right = classes.rows.reduce((sum, { correct }) => sum + correct, 0);
+    assert.deepEqual([mistakes?.epoch, mistakes?.mistakes.length], [2, 5 - right]);
+    for (const { name, className, takenFor } of mistakes!.mistakes) {
+      assert.equal(className, all.classNames[all.labels[Number(name.slice(1))]!]);
+      assert.notEqual(takenFor, className);
+    }
   });
 
   it('finds a training picture to be its own nearest neighbour', async () => {

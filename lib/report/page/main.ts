@@ -11,6 +11,8 @@ const panels: readonly (readonly [draw: (state: State) => void, ...keys: (keyof 
   [drawFilters, 'filters'],
   [drawExamples, 'examples'],
   [drawConfusion, 'confusion'],
+  [drawClasses, 'classes'],
+  [drawMistakes, 'mistakes'],
   [drawFacts, 'facts'],
 ];
 
@@ -30,6 +32,8 @@ function drawAll(state: State): void {
   drawTiles(state);
   drawEpochs(state);
   drawNotices(state);
+  // An evaluation has none.
+  byId('curves').hidden = state.status === 'evaluated';
   for (const chart of charts) chart.draw(state);
   for (const [draw, ...keys] of panels) {
     if (keys.some((key) => shown[key] !== state[key])) draw(state);

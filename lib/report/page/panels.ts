@@ -8,6 +8,7 @@ const statusWords: Readonly<Record<State['status'], string>> = {
   completed: 'completed',
   stopped: 'stopped early',
   failed: 'failed',
+  evaluated: 'evaluated',
 };
 
 function drawStatus(state: State): void {
@@ -15,7 +16,8 @@ function drawStatus(state: State): void {
   const took = (Date.parse(updatedAt) - Date.parse(startedAt)) / 1000;
   const word = element('b', { class: status }, [statusWords[status]]);
   const started = new Date(startedAt).toLocaleString('sv').slice(0, 16);
-  byId('status').replaceChildren(word, ` · started ${started} · ${duration(took)}`);
+  const when = status === 'evaluated' ? started : `started ${started} · ${duration(took)}`;
+  byId('status').replaceChildren(word, ` · ${when}`);
   byId('failure').textContent = failure ?? '';
   byId('failure').hidden = failure === null;
   const running = progress !== null && ['preparing', 'training', 'validating'].includes(status);
@@ -32,7 +34,7 @@ function drawTiles(state: State): void {
   const { epochs, progress, steps } = state;
   const last = epochs.at(-1);
   const best = epochs.findLast((row) => row.best);
-  const tiles: [name: string, value: string][] = [];
+  const tiles: [name: string, value: string][] = state.evaluation ? metricTiles(state.evaluation) : [];
   if (progress) tiles.push(['epoch', `${progress.epoch} of ${progress.epochs}`]);
   const loss = steps.loss.at(-1);
   if (loss !== undefined) tiles.push(['training loss', nats(runningMean(steps.loss).at(-1) ?? loss)]);
@@ -50,6 +52,16 @@ function drawTiles(state: State): void {
   const memory = steps.inUseBytes.at(-1);
   if (memory !== undefined) tiles.push(['device memory', mebibytes(memory)]);
   byId('tiles').replaceChildren(...tiles.map(([name, value]) => pair(name, value)));
+}
+
+function metricTiles(metrics: NonNullable<State['evaluation']>): [name: string, value: string][] {
+  const { images, loss, top1, top5, precision, recall, f1 } = metrics;
+  const shares = Object.entries({ 'top-1': top1, 'top-5': top5, precision, recall, F1: f1 });
+  return [
+    ['pictures', count(images)],
+    ['loss', nats(loss)],
+    ...shares.map(([name, value]): [string, string] => [name, percent(value)]),
+  ];
 }
 
 function pair(name: string, value: string): HTMLElement {
@@ -148,6 +160,11 @@ function bar(prediction: { className: string; probability: number }, right: bool
   ]);
 }
 
+/** What a panel is of, where that is not all of the page. */
+function evaluated(epoch: number): string {
+  return epoch === 0 ? '' : `Validation after epoch ${epoch}. `;
+}
+
 /** A table for few classes; for many, the pairs that were confused most. */
 const MOST_TABLE_CLASSES = 30;
 const MOST_LISTED_PAIRS = 30;
@@ -160,9 +177,9 @@ function drawConfusion({ confusion }: State): void {
   for (const [label, , pictures] of entries) totals[label] = (totals[label] ?? 0) + pictures;
   const small = classNames.length <= MOST_TABLE_CLASSES;
   byId('confusion-caption').textContent = small
-    ? `Validation after epoch ${epoch}: a row a class, a column for each class that its pictures were taken for. ` +
-      'Shades are shares of the row.'
-    : `Validation after epoch ${epoch}: the classes that were taken for another most often.`;
+    ? `${evaluated(epoch)}A row a class, a column for each class that its pictures were taken for. Shades are shares of ` +
+      'the row.'
+    : `${evaluated(epoch)}The classes that were taken for another most often.`;
   byId('confusion-matrix').replaceChildren(
     small ? matrixOf(classNames, entries, totals) : pairsOf(classNames, entries, totals),
   );
@@ -172,7 +189,9 @@ type Entries = NonNullable<State['confusion']>['entries'];
 
 function matrixOf(classNames: readonly string[], entries: Entries, totals: readonly number[]): HTMLElement {
   const counts = new Map(entries.map(([label, predicted, pictures]) => [`${label} ${predicted}`, pictures]));
-  const heads = ['class', ...classNames].map((name) => element('th', { scope: 'col', title: name }, [name]));
+  const heads = ['class', ...classNames].map((name) =>
+    element('th', { scope: 'col', title: name }, breakable(name)),
+  );
   const rows = classNames.map((name, label) => {
     const cells = classNames.map((_, predicted) => {
       const pictures = counts.get(`${label} ${predicted}`) ?? 0;
@@ -189,6 +208,11 @@ function matrixOf(classNames: readonly string[], entries: Entries, totals: reado
   return element('table', { class: 'matrix' }, [head, element('tbody', {}, rows)]);
 }
 
+/** With the places at which a long name may go on in the next line. */
+function breakable(name: string): Child[] {
+  return name.split(/(?<=[_/.-])/).flatMap((part, i) => (i === 0 ? [part] : [element('wbr'), part]));
+}
+
 function pairsOf(classNames: readonly string[], entries: Entries, totals: readonly number[]): HTMLElement {
   const wrong = entries.filter(([label, predicted]) => label !== predicted);
   const rows = [...wrong]
@@ -203,6 +227,48 @@ function pairsOf(classNames: readonly string[], entries: Entries, totals: readon
   return tableOf(['class', 'taken for', 'pictures', 'share of the class'], rows);
 }
 
+function drawClasses({ classes }: State): void {
+  byId('classes').hidden = classes === null;
+  if (!classes) return;
+  const { epoch, classes: all, rows } = classes;
+  const some = rows.length < all ? ` The ${count(rows.length)} of ${count(all)} with the lowest F1.` : '';
+  byId('classes-caption').textContent =
+    `${evaluated(epoch)}Precision is the share of what was taken for the class that is of it, recall the share of the ` +
+    `class that was taken for it, F1 their harmonic mean.${some}`;
+  const table = tableOf(
+    ['class', 'right', 'precision', 'recall', 'F1'],
+    rows.map(({ className, images, correct, precision, recall, f1 }) => [
+      ...[className, `${count(correct)} of ${count(images)}`],
+      ...[precision === null ? '–' : percent(precision)],
+      ...[percent(recall), percent(f1)],
+    ]),
+  );
+  byId('classes-table').replaceChildren(...table.childNodes);
+}
+
+function drawMistakes({ mistakes }: State): void {
+  byId('mistakes').hidden = mistakes === null || mistakes.mistakes.length === 0;
+  if (!mistakes) return;
+  byId('mistakes-caption').textContent =
+    `${evaluated(mistakes.epoch)}Pictures that were taken for another class with the highest probability: mislabelled, ` +
+    'or not understood. Red: what it was taken for. Green: what it is.';
+  const items = mistakes.mistakes.map((mistake) => {
+    const { src, name, className, takenFor, probability, labelProbability } = mistake;
+    const image = element('img', { src, alt: `${name}, of class ${className}`, title: name });
+    const line = (rank: string, text: string, share: number) =>
+      element('p', { class: rank, title: text }, [
+        element('span', {}, [text]),
+        element('b', {}, [percent(share)]),
+      ]);
+    return element('li', { class: 'card' }, [
+      image,
+      line('wrong', takenFor, probability),
+      line('right', className, labelProbability),
+    ]);
+  });
+  byId('mistakes-list').replaceChildren(...items);
+}
+
 function drawNotices({ notices }: State): void {
   byId('notices').hidden = notices.length === 0;
   const items = notices.map(({ kind, epoch, text }) =>
@@ -211,7 +277,8 @@ function drawNotices({ notices }: State): void {
   byId('notices-list').replaceChildren(...items);
 }
 
-function drawFacts({ facts }: State): void {
+function drawFacts({ facts, status }: State): void {
+  byId('facts-heading').textContent = status === 'evaluated' ? 'What was evaluated' : 'What was trained';
   const items = facts.flatMap(([name, value]) => [element('dt', {}, [name]), element('dd', {}, [value])]);
   byId('facts').replaceChildren(...items);
 }
