@@ -1,4 +1,4 @@
-// sharp (libvips) as a codec, where the user has installed it. Nothing here makes it a dependency.
+// sharp (libvips) as a codec, where the user has installed it; the package does not depend on it.
 // Invariant: it gives the pixels as they are stored: no rotation, no colour profile; what it warns about is refused.
 
 import type { PictureHeader } from '../headers/index.js';
