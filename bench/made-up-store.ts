@@ -4,6 +4,7 @@ import { mkdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataFile, writeDescription } from '../lib/data/store/layout.js';
 import type { Manifest } from '../lib/data/store/manifest.js';
+import { ManifestFiles } from '../lib/data/store/manifest-files.js';
 import { sealTree } from '../lib/data/store/tree-pages.js';
 import { StoreWriter } from '../lib/data/store/writer.js';
 
@@ -30,9 +31,11 @@ export async function makeUpStore(
       },
       splits: [{ name: 'train', start: 0, end: pictures }],
     },
-    files: Array.from({ length: pictures }, (_, i) => ({
-      ...{ path: `${CLASS_NAMES[i % 2]}/${i}.png`, label: i % 2, bytes: 1, modifiedMs: 1 },
-    })),
+    files: ManifestFiles.from(
+      Array.from({ length: pictures }, (_, i) => ({
+        ...{ path: `${CLASS_NAMES[i % 2]}/${i}.png`, label: i % 2, bytes: 1, modifiedMs: 1 },
+      })),
+    ),
   };
   const writer = await StoreWriter.open({ folder, manifest, token: 'a', ownTokens: ['a'], overwrite: false });
   const noise = noiseBytes(side * side * 3 + BATCH);

@@ -52,7 +52,16 @@ interface Contents {
 async function open(path: string): Promise<Contents> {
   const store = await ImageStore.open(path);
   const { classNames, side, framing, splits, mean, colours, failures } = store;
-  const known = { classNames, side, framing, splits, colours, failures, manifest: store.manifest() };
+  const known = {
+    classNames,
+    side,
+    framing,
+    splits,
+    colours,
+    failures,
+    manifest: store.manifest,
+    files: [...store.files()],
+  };
   return { store, summary: JSON.stringify({ ...known, mean: [...mean.image], colour: [...mean.colour] }) };
 }
 

@@ -100,7 +100,7 @@ async function report(): Promise<void> {
     `Total time ${Math.round((performance.now() - started) / 1000)} s; longest event-loop delay while training ${(delay.max / 1e6).toFixed(0)} ms`,
   );
   console.log(`Model: ${file}\n`);
-  const shown = pick(files.paths, 6);
+  const shown = pick([...files.paths], 6);
   const predictions = await best.predict(shown);
   for (const [i, scored] of predictions.entries()) {
     console.log(path.relative(emoji.dir, shown[i] as string));

@@ -116,7 +116,7 @@ function chosen(pictures: Pictures, count: number): Pictures {
   const { classNames, paths, labels } = pictures;
   return {
     classNames,
-    paths: indices.map((index) => paths[index]!),
+    paths: indices.map((index) => paths.at(index)!),
     labels: Int32Array.from(indices, (index) => labels[index]!),
   };
 }

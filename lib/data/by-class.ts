@@ -10,18 +10,21 @@ export interface Labelled {
 }
 
 /** Indices of the pictures of each class, ascending. */
-export function indicesByClass({ classNames, labels }: Labelled): number[][] {
-  const members: number[][] = classNames.map(() => []);
-  labels.forEach((label, index) => members[label]!.push(index));
+export function indicesByClass({ classNames, labels }: Labelled): Int32Array[] {
+  const counts = new Int32Array(classNames.length);
+  for (const label of labels) counts[label]!++;
+  const members = Array.from(counts, (count) => new Int32Array(count));
+  counts.fill(0);
+  labels.forEach((label, index) => (members[label]![counts[label]!++] = index));
   return members;
 }
 
 /** Ascending indices in random order, which for any two of them does not depend on the others. */
 export function inRandomOrder(
-  indices: readonly number[],
+  indices: Int32Array,
   draw: { readonly seed: number; readonly epoch?: number; readonly stream: number },
-): number[] {
+): Int32Array {
   const ranks = Uint32Array.from(indices, (index) => randomWords({ ...draw, index })[0]);
-  const order = Uint32Array.from(indices.keys()).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
-  return Array.from(order, (position) => indices[position]!);
+  const order = Int32Array.from(indices.keys()).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
+  return order.map((position) => indices[position]!);
 }

@@ -6,6 +6,7 @@ import type { Decoder } from './codecs/index.js';
 import { DecodePool } from './decode-pool.js';
 import { reasonOf } from './decode.js';
 import type { LabelledFiles } from './labelled-files.js';
+import type { Paths } from './path-list.js';
 import type { CachedPictures, PictureCache } from './picture-cache.js';
 import { checkReadRequest } from './read-request.js';
 import type { ImageDataset } from './types.js';
@@ -35,7 +36,7 @@ export class ImageFolderDataset implements ImageDataset {
   readonly classNames: readonly string[];
   readonly labels: Int32Array;
   readonly side: number;
-  readonly #paths: readonly string[];
+  readonly #paths: Paths;
   readonly #pool: DecodePool;
   readonly #ownsPool: boolean;
   readonly #strict: boolean;
@@ -77,7 +78,7 @@ export class ImageFolderDataset implements ImageDataset {
   }
 
   nameOf(index: number): string {
-    return this.#paths[index] ?? `#${index}`;
+    return (index < 0 ? undefined : this.#paths.at(index)) ?? `#${index}`;
   }
 
   /** In the order in which the pictures were found to be unreadable; each stands here once. */
@@ -135,7 +136,7 @@ export class ImageFolderDataset implements ImageDataset {
     const { cached, signal } = options;
     const wanted = [...new Set(indices)];
     const results = await this.#pool.decode(
-      wanted.map((index) => this.#paths[index]!),
+      wanted.map((index) => this.#paths.at(index)!),
       { signal },
     );
     const squares = new Map<number, Uint8Array>();

@@ -1,10 +1,19 @@
 // Image folders: one folder a class, with or without train/, val/ and test/ above them.
 // Invariant: all splits of a folder have the same classes, in the same order.
 
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { DataError } from '../errors.js';
 import type { LabelledFiles } from './labelled-files.js';
-import { findPictures, listFolder, PICTURE_EXTENSIONS, type FolderEntries } from './scan-folder.js';
+import { NumberList } from './number-list.js';
+import { PathList } from './path-list.js';
+import {
+  countEndings,
+  findPictures,
+  listFolder,
+  PICTURE_EXTENSIONS,
+  type EndingCounts,
+  type FolderEntries,
+} from './scan-folder.js';
 
 /** What was found in an image folder. */
 export interface ImageFolder {
@@ -67,9 +76,14 @@ export async function scanClasses(dir: string): Promise<LabelledFiles> {
         `Move each into the folder of its class`,
     );
   }
-  const found = await Promise.all(classNames.map((name) => findPictures(join(dir, name))));
-  const paths = found.flatMap(({ pictures }) => pictures);
-  const others = [...looseOthers, ...found.flatMap((folder) => folder.others)];
+  const [paths, labels, others] = [new PathList(), new NumberList(), new Map() as EndingCounts];
+  countEndings(looseOthers, others);
+  const empty: string[] = [];
+  for (const [label, name] of classNames.entries()) {
+    const times = await findPictures(join(dir, name), { paths, others });
+    if (times === 0) empty.push(name);
+    else labels.push(label, { times });
+  }
   if (paths.length === 0) {
     throw new DataError(`${dir}: no pictures (${ENDINGS}) were found${inAddition(others)}; ${LAYOUT}`);
   }
@@ -78,15 +92,13 @@ export async function scanClasses(dir: string): Promise<LabelledFiles> {
       `${dir}: there is one class only, ${classNames[0]}; training needs two or more. ${LAYOUT}`,
     );
   }
-  const empty = classNames.filter((_, label) => found[label]!.pictures.length === 0);
   if (empty.length > 0) {
     throw new DataError(
       `${dir}: these classes have no pictures (${ENDINGS}): ${shortened(empty)}${inAddition(others)}; ` +
         `add some or remove the folders`,
     );
   }
-  const labels = Int32Array.from(found.flatMap(({ pictures }, label) => pictures.map(() => label)));
-  return { classNames, paths, labels };
+  return { classNames, paths, labels: labels.values };
 }
 
 /** Names of the folders that are splits: they hold folders, and no pictures of their own. */
@@ -108,7 +120,8 @@ async function checkNothingBeside(
   if (splits.length > 1) return;
   const beside: string[] = [];
   for (const name of entries.folders.filter((folder) => !splits.includes(folder))) {
-    if ((await findPictures(join(dir, name))).pictures.length > 0) beside.push(name);
+    const found = { paths: new PathList(), others: new Map() as EndingCounts };
+    if ((await findPictures(join(dir, name), found)) > 0) beside.push(name);
   }
   if (beside.length === 0) return;
   throw new DataError(
@@ -138,13 +151,9 @@ function shortened(names: readonly string[]): string {
 }
 
 /** What was found in place of pictures, by ending: helps where all are of a format that is not supported. */
-function inAddition(others: readonly string[]): string {
-  if (others.length === 0) return '';
-  const counts = new Map<string, number>();
-  for (const path of others) {
-    const ending = extname(path).toLowerCase() || '(none)';
-    counts.set(ending, (counts.get(ending) ?? 0) + 1);
-  }
-  const listed = [...counts].sort((a, b) => b[1] - a[1]).map(([ending, count]) => `${count} ${ending}`);
-  return `, but ${others.length} other files: ${shortened(listed)}`;
+function inAddition(others: EndingCounts): string {
+  if (others.size === 0) return '';
+  const counts = [...others].sort((a, b) => b[1] - a[1]);
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  return `, but ${total} other files: ${shortened(counts.map(([ending, count]) => `${count} ${ending}`))}`;
 }

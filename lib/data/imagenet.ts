@@ -1,11 +1,14 @@
 // ImageNet (ILSVRC 2012) as it is distributed: train/<synset>/*.JPEG, val/*.JPEG, and a list of the validation labels.
 // Invariant: classes are the synsets of train in sorted order, the order that published weights use.
 
-import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { DataError } from '../errors.js';
 import { scanClasses, type ImageFolder } from './image-folder.js';
 import type { LabelledFiles } from './labelled-files.js';
+import { NumberList } from './number-list.js';
+import { PathIndex } from './path-index.js';
+import { PathList, type Paths } from './path-list.js';
+import { readLines } from './read-text.js';
 import { listFolder } from './scan-folder.js';
 
 export interface ImageNetOptions {
@@ -78,72 +81,77 @@ async function scanValidation(
     );
   }
   const labels = await readValidationLabels(list, inside.pictures, synsets);
-  return { classNames: synsets, paths: inside.pictures.map((name) => join(val, name)), labels };
+  const paths = new PathList();
+  for (const name of inside.pictures) paths.push(join(val, name));
+  return { classNames: synsets, paths, labels };
 }
 
 /** Labels of `pictures`, in their order. */
 async function readValidationLabels(
   list: string,
-  pictures: readonly string[],
+  pictures: Paths,
   synsets: readonly string[],
 ): Promise<Int32Array> {
-  const lines = await readLines(list);
-  if (lines.every(({ text }) => !/[\s,]/.test(text))) {
-    return labelsInOrder(list, lines, { pictures, synsets });
-  }
-  const positionOf = new Map(pictures.map((name, i) => [withoutEnding(name), i]));
+  const labelFor = labelsOf(synsets);
+  if (!(await namesFiles(list))) return labelsInOrder(list, pictures, labelFor);
+  const index = new PathIndex(new PathList());
+  for (const name of pictures) index.add(withoutEnding(name));
   const labels = new Int32Array(pictures.length).fill(-1);
-  for (const { line, text } of lines) {
+  for await (const { line, text } of readLines(list)) {
     const [file, label] = text.split(/[\s,]+/) as [string, string?];
     if (line === 1 && /^(imageid|file|filename|image)$/i.test(file)) continue;
-    const position = positionOf.get(withoutEnding(file));
-    if (position === undefined) throw new DataError(`${list}:${line}: there is no picture ${file} in val`);
+    const position = index.find(withoutEnding(file));
+    if (position < 0) throw new DataError(`${list}:${line}: there is no picture ${file} in val`);
     if (labels[position] !== -1) throw new DataError(`${list}:${line}: ${file} stands in the list already`);
-    labels[position] = labelOf(label ?? '', synsets, `${list}:${line}`);
+    labels[position] = labelFor(label ?? '', `${list}:${line}`);
   }
   const missing = labels.indexOf(-1);
-  if (missing >= 0) throw new DataError(`${list}: there is no label for ${pictures[missing]}`);
+  if (missing >= 0) throw new DataError(`${list}: there is no label for ${pictures.at(missing)}`);
   return labels;
 }
 
-interface Line {
-  /** Counted from 1. */
-  readonly line: number;
-  readonly text: string;
+/** Whether a list has files before its labels. */
+async function namesFiles(list: string): Promise<boolean> {
+  for await (const { text } of readLines(list)) if (/[\s,]/.test(text)) return true;
+  return false;
 }
 
-function labelsInOrder(
+async function labelsInOrder(
   list: string,
-  lines: readonly Line[],
-  { pictures, synsets }: { readonly pictures: readonly string[]; readonly synsets: readonly string[] },
-): Int32Array {
-  if (lines.length !== pictures.length) {
-    throw new DataError(
-      `${list}: there are ${lines.length} labels for the ${pictures.length} pictures in val`,
-    );
+  pictures: Paths,
+  labelFor: ReturnType<typeof labelsOf>,
+): Promise<Int32Array> {
+  const labels = new NumberList();
+  for await (const { line, text } of readLines(list)) {
+    if (/^\d+$/.test(text)) {
+      throw new DataError(
+        `${list}:${line}: '${text}' is a number without a file, as in ILSVRC2012_validation_ground_truth.txt. ` +
+          `Those follow an order of their own, which only the development kit's meta.mat tells; give a list of synsets`,
+      );
+    }
+    labels.push(labelFor(text, `${list}:${line}`));
   }
-  const number = lines.find(({ text }) => /^\d+$/.test(text));
-  if (number) {
-    throw new DataError(
-      `${list}:${number.line}: '${number.text}' is a number without a file, as in ILSVRC2012_validation_ground_truth.txt. ` +
-        `Those follow an order of their own, which only the development kit's meta.mat tells; give a list of synsets`,
-    );
-  }
-  return Int32Array.from(lines, ({ line, text }) => labelOf(text, synsets, `${list}:${line}`));
+  if (labels.length === pictures.length) return labels.values;
+  throw new DataError(
+    `${list}: there are ${labels.length} labels for the ${pictures.length} pictures in val`,
+  );
 }
 
-function labelOf(label: string, synsets: readonly string[], where: string): number {
-  const index = /^\d+$/.test(label) ? Number(label) : synsets.indexOf(label);
-  if (index >= 0 && index < synsets.length) return index;
-  throw new DataError(
-    `${where}: the label is '${label}', expected a synset of train or a number from 0 to ${synsets.length - 1}`,
-  );
+function labelsOf(synsets: readonly string[]): (label: string, where: string) => number {
+  const numbers = new Map(synsets.map((synset, number) => [synset, number]));
+  return (label, where) => {
+    const index = /^\d+$/.test(label) ? Number(label) : numbers.get(label);
+    if (index !== undefined && index < synsets.length) return index;
+    throw new DataError(
+      `${where}: the label is '${label}', expected a synset of train or a number from 0 to ${synsets.length - 1}`,
+    );
+  };
 }
 
 /** Some names stand for two synsets (crane, maillot): they get the synset behind them. */
 async function readNames(path: string, synsets: readonly string[]): Promise<string[]> {
   const nameOf = new Map<string, string>();
-  for (const { line, text } of await readLines(path)) {
+  for await (const { line, text } of readLines(path)) {
     const [, synset, name] = /^(n\d+)[\s,:]+(.+)$/.exec(text) ?? [];
     if (synset === undefined || name === undefined) {
       throw new DataError(`${path}:${line}: expected a synset and its name, such as 'n01440764 tench'`);
@@ -157,14 +165,6 @@ async function readNames(path: string, synsets: readonly string[]): Promise<stri
   });
   const isDouble = (name: string): boolean => names.indexOf(name) !== names.lastIndexOf(name);
   return names.map((name, i) => (isDouble(name) ? `${name} (${synsets[i]})` : name));
-}
-
-async function readLines(path: string): Promise<Line[]> {
-  const text = await readFile(path, 'utf8').catch((error: Error) => {
-    throw new DataError(`${path}: the list cannot be read (${error.message})`, { cause: error });
-  });
-  const lines = text.split(/\r?\n/).map((content, i) => ({ line: i + 1, text: content.trim() }));
-  return lines.filter((line) => line.text !== '');
 }
 
 function withoutEnding(name: string): string {

@@ -4,6 +4,7 @@
 import { ArgumentError, DataError } from '../errors.js';
 import { RandomStream } from '../random.js';
 import { indicesByClass, inRandomOrder } from './by-class.js';
+import type { Paths } from './path-list.js';
 import { take } from './subset.js';
 import type { ImageDataset } from './types.js';
 
@@ -11,7 +12,8 @@ import type { ImageDataset } from './types.js';
 export interface LabelledFiles {
   /** Class names; a label is an index into them. */
   readonly classNames: readonly string[];
-  readonly paths: readonly string[];
+  /** An array does; what is scanned is packed, for folders of any size: `paths.at(0)`, `[...paths]`. */
+  readonly paths: Paths;
   /** [paths.length], indices into classNames. */
   readonly labels: Int32Array;
 }
@@ -43,7 +45,7 @@ export function splitDataset(
   options: SplitOptions,
 ): { train: LabelledFiles | ImageDataset; validation: LabelledFiles | ImageDataset } {
   const heldOut = chooseHeldOut(whole, options);
-  const indices = [...heldOut.keys()];
+  const indices = Int32Array.from(heldOut.keys());
   return {
     train: take(
       whole,
@@ -72,7 +74,7 @@ export function chooseHeldOut(
     const wanted = Math.max(1, Math.round(members.length * holdOut));
     const count = Math.max(0, Math.min(wanted, members.length - 1));
     const order = inRandomOrder(members, { seed, stream: RandomStream.holdOut });
-    for (const index of order.slice(0, count)) heldOut[index] = 1;
+    for (const index of order.subarray(0, count)) heldOut[index] = 1;
   }
   if (!heldOut.includes(1)) {
     throw new DataError(

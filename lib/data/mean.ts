@@ -40,7 +40,7 @@ export async function forEachSquare(
 ): Promise<void> {
   const indices = sampleEvenly(dataset.length, options.maxPictures ?? dataset.length);
   for (let done = 0; done < indices.length;) {
-    const part = indices.slice(done, done + MEAN_BATCH);
+    const part = [...indices.subarray(done, done + MEAN_BATCH)];
     const images = new Uint8Array(bytesOf(dataset, part));
     const readable = await dataset.read(part, images, options.signal);
     let at = 0;
@@ -91,12 +91,12 @@ export class PictureSums {
 }
 
 /** `count` indices of 0..length-1 at equal distances; all of them if there are no more. */
-function sampleEvenly(length: number, count: number): number[] {
+function sampleEvenly(length: number, count: number): Int32Array {
   if (!Number.isInteger(count) || count < 1) {
     throw new ArgumentError(`maxPictures is ${count}, expected a positive integer`);
   }
   const taken = Math.min(count, length);
-  return Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
+  return Int32Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken));
 }
 
 /** A plain loop: `Float32Array.from` with a function takes twenty times as long, and timers wait for it. */

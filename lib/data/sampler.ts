@@ -51,24 +51,23 @@ function balancedOrder(
   const share = Math.floor(length / classes.length);
   // Which classes get one more: drawn with the numbers that follow those of the pictures.
   const ranked = inRandomOrder(
-    classes.map((_, i) => length + i),
+    Int32Array.from(classes, (_, i) => length + i),
     { ...draw, stream },
   );
-  const larger = new Set(ranked.slice(0, length - share * classes.length).map((i) => i - length));
-  const indices: number[] = [];
-  const repeats: number[] = [];
-  const add = (pictures: readonly number[], repeat: number): void => {
-    for (const index of pictures) {
-      indices.push(index);
-      repeats.push(repeat);
-    }
+  const larger = new Set(ranked.subarray(0, length - share * classes.length).map((i) => i - length));
+  const indices = new Int32Array(length);
+  const repeats = new Int32Array(length);
+  let at = 0;
+  const add = (pictures: Int32Array, repeat: number): void => {
+    indices.set(pictures, at);
+    repeats.fill(repeat, at, (at += pictures.length));
   };
   for (const [i, members] of classes.entries()) {
     const count = share + (larger.has(i) ? 1 : 0);
     const rounds = Math.floor(count / members.length);
     for (let repeat = 0; repeat < rounds; repeat++) add(members, repeat);
     const rest = count - rounds * members.length;
-    if (rest > 0) add(inRandomOrder(members, { ...draw, stream }).slice(0, rest), rounds);
+    if (rest > 0) add(inRandomOrder(members, { ...draw, stream }).subarray(0, rest), rounds);
   }
   return { indices: order.map((i) => indices[i]!), repeats: order.map((i) => repeats[i]!) };
 }

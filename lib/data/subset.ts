@@ -5,6 +5,7 @@ import { ArgumentError, DataError, DisposedError } from '../errors.js';
 import { RandomStream } from '../random.js';
 import { indicesByClass, inRandomOrder, type Labelled } from './by-class.js';
 import type { LabelledFiles } from './labelled-files.js';
+import { PathList } from './path-list.js';
 import { checkReadRequest } from './read-request.js';
 import type { ImageDataset, PictureSizes } from './types.js';
 
@@ -39,31 +40,27 @@ export function limitPerClass(
   if (!Number.isInteger(perClass) || perClass < 1) {
     throw new ArgumentError(`perClass is ${perClass}, expected a positive integer`);
   }
-  const kept = indicesByClass(whole).flatMap((members) => {
+  const isKept = new Uint8Array(whole.labels.length);
+  for (const members of indicesByClass(whole)) {
     const order = seed === undefined ? members : inRandomOrder(members, { seed, stream: RandomStream.limit });
-    return order.slice(0, perClass);
-  });
+    for (const index of order.subarray(0, perClass)) isKept[index] = 1;
+  }
   return take(
     whole,
-    kept.sort((a, b) => a - b),
+    Int32Array.from(isKept.keys()).filter((index) => isKept[index] === 1),
   );
 }
 
 /** The pictures `indices` of a list of files or of a dataset. */
 export function take<Whole extends LabelledFiles | ImageDataset>(
   whole: Whole,
-  indices: readonly number[],
+  indices: Int32Array,
 ): Whole extends LabelledFiles ? LabelledFiles : ImageDataset;
-export function take(
-  whole: LabelledFiles | ImageDataset,
-  indices: readonly number[],
-): LabelledFiles | ImageDataset {
+export function take(whole: LabelledFiles | ImageDataset, indices: Int32Array): LabelledFiles | ImageDataset {
   if (!('paths' in whole)) return subsetDataset(whole, indices);
-  return {
-    classNames: whole.classNames,
-    paths: indices.map((index) => whole.paths[index]!),
-    labels: labelsOf(whole, indices),
-  };
+  const paths = new PathList();
+  for (const index of indices) paths.push(whole.paths.at(index)!);
+  return { classNames: whole.classNames, paths, labels: labelsOf(whole, indices) };
 }
 
 function labelsOf({ labels }: Labelled, indices: ArrayLike<number>): Int32Array {
@@ -110,8 +107,13 @@ class DatasetPart implements ImageDataset {
   get failures(): readonly { readonly path: string; readonly reason: string }[] {
     const failures = this.#whole.failures;
     if (failures.length === 0) return failures;
-    const names = new Set(Array.from(this.#indices, (index) => this.#whole.nameOf(index)));
-    return failures.filter(({ path }) => names.has(path));
+    const failed = new Set(failures.map(({ path }) => path));
+    const inPart = new Set<string>();
+    for (const index of this.#indices) {
+      const name = this.#whole.nameOf(index);
+      if (failed.has(name)) inPart.add(name);
+    }
+    return failures.filter(({ path }) => inPart.has(path));
   }
 
   nameOf(index: number): string {

@@ -17,7 +17,7 @@ function folder(...splits: readonly string[]): string {
 
 function paths(pictures: Pictures): readonly string[] {
   assert.ok('paths' in pictures);
-  return pictures.paths;
+  return [...pictures.paths];
 }
 
 const source = { listDir: undefined, valLabels: undefined };

@@ -123,7 +123,7 @@ describe('ImageFolderDataset', () => {
     assert.equal(dataset.side, SIDE);
     await read(dataset, [0]);
     await dataset.close();
-    assert.equal((await pool.decode([train.paths[0]!])).length, 1);
+    assert.equal((await pool.decode([train.paths.at(0)!])).length, 1);
     await pool.close();
     assert.throws(
       () => new ImageFolderDataset(train, { pool, side: 4 }),

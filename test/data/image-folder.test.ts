@@ -17,7 +17,7 @@ function folderOf(...paths: string[]): string {
 function listed(dir: string, files: LabelledFiles | undefined): string[] {
   assert.ok(files);
   assert.equal(files.labels.length, files.paths.length);
-  return files.paths.map(
+  return [...files.paths].map(
     (path, i) => `${files.classNames[files.labels[i]!]}: ${relative(dir, path).replaceAll('\\', '/')}`,
   );
 }

@@ -15,7 +15,9 @@ async function scan(files: Record<string, string>, options: (dir: string) => Ima
   const folder = await scanImageNet(dir, options(dir));
   return {
     ...folder,
-    names: folder.validation?.paths.map((path) => path.slice(dir.length + 1).replaceAll('\\', '/')),
+    names:
+      folder.validation &&
+      [...folder.validation.paths].map((path) => path.slice(dir.length + 1).replaceAll('\\', '/')),
   };
 }
 

@@ -13,7 +13,10 @@ async function read(name: string, text: string, options: LabelsFileOptions = {})
   const dir = tempFiles({ ...PICTURES, [name]: text });
   const { paths, labels, classNames } = await readLabelsFile(join(dir, name), options);
   return {
-    pairs: paths.map((path, i) => [path.slice(dir.length + 1).replaceAll('\\', '/'), classNames[labels[i]!]]),
+    pairs: [...paths].map((path, i) => [
+      path.slice(dir.length + 1).replaceAll('\\', '/'),
+      classNames[labels[i]!],
+    ]),
     classNames,
   };
 }
@@ -72,7 +75,7 @@ describe('readLabelsFile', () => {
     assert.deepEqual((await read('l.csv', text, { columns })).pairs, AB);
     const pictures = tempFiles(PICTURES);
     const list = join(tempFiles({ 'l.csv': 'a.png,cat' }), 'l.csv');
-    assert.deepEqual((await readLabelsFile(list, { dir: pictures })).paths, [join(pictures, 'a.png')]);
+    assert.deepEqual([...(await readLabelsFile(list, { dir: pictures })).paths], [join(pictures, 'a.png')]);
   });
 
   const bad: [name: string, file: string, text: string, message: RegExp, options?: LabelsFileOptions][] = [

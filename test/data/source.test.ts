@@ -68,7 +68,7 @@ describe('openSource', () => {
     const list = join(tempFiles({ 'l.json': '{"a.png": "cat", "b.png": "dog"}' }), 'l.json');
     const found = await openSource(list, { pictures });
     assert.ok('train' in found && 'paths' in found.train);
-    assert.deepEqual(found.train.paths, [join(pictures, 'a.png'), join(pictures, 'b.png')]);
+    assert.deepEqual([...found.train.paths], [join(pictures, 'a.png'), join(pictures, 'b.png')]);
     const dir = tempFiles({ ...CLASSES, 'val/x.png': '' });
     const validationLabels = join(tempFiles({ 'ground.txt': 'n02\n' }), 'ground.txt');
     const imagenet = await openSource(dir, { validationLabels });

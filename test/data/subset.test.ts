@@ -110,7 +110,7 @@ describe('limitPerClass', () => {
     };
     const { paths, labels } = limitPerClass(files, { perClass: 1 });
     assert.deepEqual(
-      [paths, [...labels]],
+      [[...paths], [...labels]],
       [
         ['p0', 'p1', 'p3'],
         [0, 1, 2],
@@ -143,7 +143,7 @@ describe('splitDataset of a dataset', () => {
     };
     const list = splitDataset(files, { seed: 5, holdOut: 0.4 });
     assert.deepEqual(
-      list.validation.paths,
+      [...list.validation.paths],
       held.map((value) => `p${value}`),
     );
   });

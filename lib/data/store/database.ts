@@ -6,7 +6,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { FileFormatError } from '../../errors.js';
 import { loadLmdb } from '../lmdb.js';
 import { ANEW, copyOf, dataFile, fromJson, META, unseal } from './layout.js';
-import { fromRow, type ManifestFile, type ManifestRow } from './manifest.js';
+import { fromRow, type ManifestFile, type ManifestRow } from './manifest-files.js';
 
 /** Files in one value of the manifest. */
 export const FILES_A_CHUNK = 1024;
@@ -198,6 +198,17 @@ export function readSizes(
     sizes.set(new Uint16Array(copyOf(readMeta(database, folder, META.sizes(chunk)))), 2 * at);
   }
   return sizes;
+}
+
+/** Files of a manifest, from the database; one value of them at a time is in memory. */
+export function* storedFiles(
+  database: StoreDatabase,
+  folder: string,
+  { files }: { readonly files: number },
+): Generator<ManifestFile, void> {
+  for (let at = 0, chunk = 0; at < files; at += FILES_A_CHUNK, chunk++) {
+    yield* readFiles(database, folder, META.files(chunk));
+  }
 }
 
 /** One value of the manifest. */

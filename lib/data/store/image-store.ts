@@ -20,6 +20,7 @@ import {
   readFiles,
   readMeta,
   readSizes,
+  storedFiles,
   type StoreDatabase,
 } from './database.js';
 import {
@@ -33,7 +34,8 @@ import {
   type Progress,
   type StoreDescription,
 } from './layout.js';
-import type { Manifest, ManifestFile, ManifestHead, StoreSplit } from './manifest.js';
+import type { ManifestFile } from './manifest-files.js';
+import type { ManifestHead, StoreSplit } from './manifest.js';
 import type { StoreFailure } from './prepare.js';
 import { checkTree } from './tree-pages.js';
 
@@ -163,11 +165,15 @@ export class ImageStore {
     return { train: part(0), validation: part(1) };
   }
 
-  /** The files that the store was made of. */
-  manifest(): Manifest {
-    const files: ManifestFile[] = [];
-    for (let at = 0; at < this.#head.files; at += FILES_A_CHUNK) files.push(...this.#filesAround(at));
-    return { head: this.#head, files };
+  /** What the store was made of, but for the files. */
+  get manifest(): ManifestHead {
+    return this.#head;
+  }
+
+  /** The files that the store was made of, decoded or not. */
+  files(): Generator<ManifestFile, void> {
+    this.#checkOpen();
+    return storedFiles(this.#database, this.path, this.#head);
   }
 
   /**

@@ -5,21 +5,14 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { relative, sep } from 'node:path';
 import type { ImageFolder } from '../image-folder.js';
+import { PathIndex } from '../path-index.js';
+import type { Paths } from '../path-list.js';
 import type { Framing } from '../resize.js';
+import { ManifestFiles, toRow, type ManifestFile } from './manifest-files.js';
 
 export type StoreSplit = 'train' | 'validation' | 'test';
 
 export const STORE_SPLITS: readonly StoreSplit[] = ['train', 'validation', 'test'];
-
-/** One picture file. */
-export interface ManifestFile {
-  /** From the image folder, with slashes. */
-  readonly path: string;
-  readonly label: number;
-  readonly bytes: number;
-  /** When it was last changed, in milliseconds since 1970; -1 if the file is gone. */
-  readonly modifiedMs: number;
-}
 
 /** Everything but the files. */
 export interface ManifestHead {
@@ -38,7 +31,7 @@ export interface ManifestHead {
 export interface Manifest {
   readonly head: ManifestHead;
   /** Training files first, then validation, then test, each in the order in which they were found. */
-  readonly files: readonly ManifestFile[];
+  readonly files: ManifestFiles;
 }
 
 /** Files whose state is asked for at once. */
@@ -52,20 +45,32 @@ export async function readManifest(
   options: Pick<ManifestHead, 'side' | 'framing' | 'maxPixels'>,
 ): Promise<Manifest> {
   const { dir } = folder;
-  const files: ManifestFile[] = [];
-  const splits: ManifestHead['splits'][number][] = [];
-  for (const name of STORE_SPLITS) {
-    const found = folder[name];
-    if (!found) continue;
-    const start = files.length;
-    for (let at = 0; at < found.paths.length; at += STATS_AT_ONCE) {
-      const part = found.paths.slice(at, at + STATS_AT_ONCE);
-      files.push(...(await Promise.all(part.map((path, i) => describe(dir, path, found.labels[at + i]!)))));
+  const found = STORE_SPLITS.flatMap((name) => (folder[name] ? [{ name, ...folder[name] }] : []));
+  let count = 0;
+  const splits = found.map(({ name, paths }) => ({ name, start: count, end: (count += paths.length) }));
+  const head = { ...options, classNames: folder.train.classNames, splits, files: count };
+  const digest = createHash('sha256').update(JSON.stringify(head));
+  const files = new ManifestFiles(count);
+  for (const { paths, labels } of found) {
+    for await (const file of describeAll(dir, paths, labels)) {
+      files.add(file);
+      digest.update(JSON.stringify(toRow(file)));
     }
-    splits.push({ name, start, end: files.length });
   }
-  const head = { ...options, classNames: folder.train.classNames, splits, files: files.length };
-  return { head: { ...head, digest: digestOf(head, files) }, files };
+  return { head: { ...head, digest: digest.digest('hex') }, files };
+}
+
+/** In their order, some at once. */
+async function* describeAll(dir: string, paths: Paths, labels: Int32Array): AsyncGenerator<ManifestFile> {
+  let some: Promise<ManifestFile>[] = [];
+  let position = 0;
+  for (const path of paths) {
+    some.push(describe(dir, path, labels[position++]!));
+    if (some.length < STATS_AT_ONCE) continue;
+    yield* await Promise.all(some);
+    some = [];
+  }
+  yield* await Promise.all(some);
 }
 
 async function describe(dir: string, path: string, label: number): Promise<ManifestFile> {
@@ -79,23 +84,6 @@ async function describe(dir: string, path: string, label: number): Promise<Manif
   };
 }
 
-function digestOf(head: Omit<ManifestHead, 'digest'>, files: readonly ManifestFile[]): string {
-  const hash = createHash('sha256').update(JSON.stringify(head));
-  for (const file of files) hash.update(JSON.stringify(toRow(file)));
-  return hash.digest('hex');
-}
-
-/** A file as it is stored. */
-export type ManifestRow = readonly [path: string, label: number, bytes: number, modifiedMs: number];
-
-export function toRow({ path, label, bytes, modifiedMs }: ManifestFile): ManifestRow {
-  return [path, label, bytes, modifiedMs];
-}
-
-export function fromRow([path, label, bytes, modifiedMs]: ManifestRow): ManifestFile {
-  return { path, label, bytes, modifiedMs };
-}
-
 /** How the options of two manifests differ, in words; undefined if they do not. */
 export function optionDifferences(stored: ManifestHead, asked: ManifestHead): string | undefined {
   const unlike = (['side', 'framing', 'maxPixels'] as const).filter((name) => stored[name] !== asked[name]);
@@ -103,29 +91,46 @@ export function optionDifferences(stored: ManifestHead, asked: ManifestHead): st
   return unlike.map((name) => `${name} ${stored[name]}, not ${asked[name]}`).join(' and ');
 }
 
-/** What has changed between two manifests, in words. */
-export function fileDifferences(stored: Manifest, found: Manifest): string {
-  const before = new Map(stored.files.map((file) => [file.path, file]));
-  const added = found.files.filter(({ path }) => !before.has(path));
-  const changed = found.files.filter((file) => {
-    const old = before.get(file.path);
-    return old && (old.bytes !== file.bytes || old.modifiedMs !== file.modifiedMs);
+/**
+ * What has changed since a manifest was stored, in words.
+ * @param stored  its files, in any order
+ */
+export function fileDifferences(stored: Iterable<ManifestFile>, found: ManifestFiles): string {
+  const index = new PathIndex(found.paths);
+  const state = new Uint8Array(found.length).fill(ADDED);
+  const removed = new Named();
+  for (const file of stored) {
+    const position = index.find(file.path);
+    if (position < 0) removed.add(file.path);
+    else state[position] = isSame(file, found.at(position)) ? SAME : CHANGED;
+  }
+  const [added, changed] = [new Named(), new Named()];
+  state.forEach((value, position) => {
+    if (value !== SAME) (value === ADDED ? added : changed).add(found.paths.at(position)!);
   });
-  const now = new Set(found.files.map(({ path }) => path));
-  const removed = stored.files.filter(({ path }) => !now.has(path));
-  const parts = [
-    ...inWords('added', added),
-    ...inWords('removed', removed),
-    ...inWords('written to', changed),
-  ];
+  const parts = [...added.inWords('added'), ...removed.inWords('removed'), ...changed.inWords('written to')];
   return parts.length > 0 ? parts.join(', ') : 'its folders are arranged in another way';
 }
 
-function inWords(what: string, files: readonly ManifestFile[]): string[] {
-  if (files.length === 0) return [];
-  const names = files.slice(0, 3).map(({ path }) => path);
-  const more = files.length > names.length ? ', ...' : '';
-  return [
-    `${files.length} ${files.length === 1 ? 'picture' : 'pictures'} ${what} (${names.join(', ')}${more})`,
-  ];
+const [SAME, ADDED, CHANGED] = [0, 1, 2];
+
+function isSame(a: ManifestFile, b: ManifestFile): boolean {
+  return a.bytes === b.bytes && a.modifiedMs === b.modifiedMs;
+}
+
+/** Counts pictures, and knows the first three. */
+class Named {
+  #count = 0;
+  readonly #names: string[] = [];
+
+  add(path: string): void {
+    if (++this.#count <= 3) this.#names.push(path);
+  }
+
+  inWords(what: string): string[] {
+    if (this.#count === 0) return [];
+    const more = this.#count > this.#names.length ? ', ...' : '';
+    const pictures = this.#count === 1 ? 'picture' : 'pictures';
+    return [`${this.#count} ${pictures} ${what} (${this.#names.join(', ')}${more})`];
+  }
 }

@@ -188,9 +188,8 @@ async function checkOut(
   if (description?.state !== 'complete') return undefined;
   const store = await ImageStore.open(out);
   try {
-    const stored = store.manifest();
-    if (stored.head.digest === manifest.head.digest) return resultOf(store);
-    throw unlike(out, stored, manifest);
+    if (store.manifest.digest === manifest.head.digest) return resultOf(store);
+    throw unlike(out, { head: store.manifest, files: store.files() }, manifest);
   } finally {
     await store.close();
   }
@@ -249,7 +248,7 @@ async function decodeInto(writer: Writer, work: Work): Promise<void> {
 
 async function decodeBatch(work: Work, start: number, end: number): Promise<Decoded[]> {
   const { dir, manifest, pool, signal, strict } = work;
-  const paths = manifest.files.slice(start, end).map(({ path }) => join(dir, path));
+  const paths = manifest.files.paths.slice(start, end).map((path) => join(dir, path));
   return (await pool.decode(paths, { signal })).map((result) => {
     if (!(result instanceof DecodeError)) return result;
     if (strict) throw result;
@@ -264,7 +263,7 @@ async function describeResult(
 ): Promise<PreparedStore> {
   const { head, files } = manifest;
   const { failures, digest } = written;
-  const failed = failures.map(({ position, reason }) => ({ path: files[position]!.path, reason }));
+  const failed = failures.map(({ position, reason }) => ({ path: files.paths.at(position)!, reason }));
   await sealTree(out);
   const { size } = await stat(dataFile(out));
   if (failed.length === 0) await rm(failuresFile(out), { force: true });

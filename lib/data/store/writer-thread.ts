@@ -11,6 +11,8 @@ import {
   FileWriteError,
 } from '../../errors.js';
 import type { Progress } from './layout.js';
+import type { ManifestHead } from './manifest.js';
+import { ManifestFiles, type SharedFiles } from './manifest-files.js';
 import { StoreWriter, type Decoded, type WriterOptions, type WrittenStore } from './writer.js';
 
 /** A writer, wherever it runs. */
@@ -22,6 +24,11 @@ export interface Writer {
   finish(): Promise<WrittenStore>;
   /** Idempotent. */
   close(): Promise<void>;
+}
+
+/** {@link WriterOptions}, as a thread can be given them. */
+interface ThreadData extends Omit<WriterOptions, 'manifest'> {
+  readonly manifest: { readonly head: ManifestHead; readonly files: SharedFiles };
 }
 
 type Request = { readonly commit: readonly Decoded[] } | { readonly finish: true } | { readonly close: true };
@@ -78,8 +85,9 @@ class WriterThread {
   #ended: Error | undefined;
 
   constructor(options: WriterOptions) {
+    const { head, files } = options.manifest;
     this.#worker = new Worker(new URL(import.meta.url), {
-      workerData: options,
+      workerData: { ...options, manifest: { head, files: files.shared } } satisfies ThreadData,
       name: 'alexnet-store',
       execArgv: [],
     });
@@ -148,8 +156,13 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
       port.postMessage({ error: toPlain(error) } satisfies Reply);
     }
   };
+  const { manifest, ...options } = workerData as ThreadData;
+  const files = new ManifestFiles(manifest.files);
   let writer: StoreWriter | undefined;
-  let last = reply(async () => (writer = await StoreWriter.open(workerData as WriterOptions)).progress);
+  let last = reply(async () => {
+    writer = await StoreWriter.open({ ...options, manifest: { head: manifest.head, files } });
+    return writer.progress;
+  });
   port.on('message', (request: Request) => {
     last = last.then(() =>
       reply(() => {
@@ -160,4 +173,4 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   });
 }
 
-if (parentPort && (workerData as Partial<WriterOptions> | null)?.manifest) void serve(parentPort);
+if (parentPort && (workerData as Partial<ThreadData> | null)?.manifest) void serve(parentPort);

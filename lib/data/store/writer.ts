@@ -22,10 +22,10 @@ import {
   measureDatabase,
   openDatabase,
   peekMeta,
-  readFiles,
   readMeta,
   readSizes,
   reserve,
+  storedFiles,
   type StoreDatabase,
 } from './database.js';
 import {
@@ -43,12 +43,11 @@ import {
 import {
   fileDifferences,
   optionDifferences,
-  toRow,
   type Manifest,
-  type ManifestFile,
   type ManifestHead,
   type StoreSplit,
 } from './manifest.js';
+import { toRow, type ManifestFile } from './manifest-files.js';
 import { isAlive, thisProcess, type Owner } from './owner.js';
 
 export interface WriterOptions {
@@ -71,6 +70,9 @@ export interface WrittenStore {
   readonly failures: readonly { readonly position: number; readonly reason: string }[];
   readonly digest: number;
 }
+
+/** Files of the manifest that are put at once: some megabytes. */
+const FILES_A_TRANSACTION = 64 * FILES_A_CHUNK;
 
 const START: Progress = { done: 0, failures: 0, summed: 0, digest: 0 };
 
@@ -156,31 +158,49 @@ export class StoreWriter {
     return files * recordBytes(this.#values * proportion) + 8 * this.#values + SMALL_CHANGE_BYTES;
   }
 
-  /** What the manifest takes on the disk. */
-  get #manifestBytes(): number {
-    const { head, files } = this.#manifest;
-    const texts = files.reduce((total, { path }) => total + 3 * path.length + 40, 0);
-    return 2 * (texts + 3 * head.classNames.join().length) + 8 * this.#values + SMALL_CHANGE_BYTES;
-  }
-
   #begin(ownTokens: readonly string[]): void {
-    const isNew = !peekMeta(this.#database, this.#folder, META.manifest);
-    if (isNew) this.#checkSpace();
-    else this.#progress = this.#storedProgress();
-    this.#transaction(isNew ? this.#manifestBytes : SMALL_CHANGE_BYTES, () => {
-      claim(this.#database, this.#folder, { owner: this.#owner, ownTokens });
-      if (isNew) this.#putManifest();
-    });
-    if (!isNew) this.#resume();
+    if (this.#hasManifest) this.#progress = this.#storedProgress();
+    else this.#checkSpace();
+    this.#transaction(SMALL_CHANGE_BYTES, () =>
+      claim(this.#database, this.#folder, { owner: this.#owner, ownTokens }),
+    );
+    // Another process may have put it there before the claim.
+    if (this.#hasManifest) this.#resume();
+    else this.#putManifest();
   }
 
+  get #hasManifest(): boolean {
+    return peekMeta(this.#database, this.#folder, META.manifest) !== undefined;
+  }
+
+  /** Its files in pieces, and then its head, without which they are nothing and are put anew. */
   #putManifest(): void {
     const { head, files } = this.#manifest;
-    this.#put(META.manifest, toJson(head));
-    for (let at = 0, chunk = 0; at < files.length; at += FILES_A_CHUNK, chunk++) {
-      this.#put(META.files(chunk), toJson(files.slice(at, at + FILES_A_CHUNK).map(toRow)));
+    for (let at = 0; at < files.length; at += FILES_A_TRANSACTION) {
+      const end = Math.min(at + FILES_A_TRANSACTION, files.length);
+      const chunks: Buffer[] = [];
+      for (let from = at; from < end; from += FILES_A_CHUNK) {
+        chunks.push(toJson(files.slice(from, Math.min(from + FILES_A_CHUNK, end)).map(toRow)));
+      }
+      const bytes = chunks.reduce((sum, { length }) => sum + recordBytes(length), SMALL_CHANGE_BYTES);
+      this.#transaction(bytes, () => {
+        this.#checkOwner();
+        chunks.forEach((chunk, i) => this.#put(META.files(at / FILES_A_CHUNK + i), chunk));
+      });
     }
-    this.#putProgress(START);
+    const text = toJson(head);
+    this.#transaction(recordBytes(text.length) + 8 * this.#values + SMALL_CHANGE_BYTES, () => {
+      this.#checkOwner();
+      this.#removeFilesFrom(Math.ceil(files.length / FILES_A_CHUNK));
+      this.#put(META.manifest, text);
+      this.#putProgress(START);
+    });
+  }
+
+  /** What is left of a longer manifest that was not put to its end. */
+  #removeFilesFrom(chunk: number): void {
+    const { meta } = this.#database;
+    for (let more = chunk; meta.doesExist(META.files(more)); more++) void meta.remove(META.files(more));
   }
 
   #resume(): void {
@@ -205,13 +225,9 @@ export class StoreWriter {
   }
 
   #checkSame(stored: ManifestHead): void {
-    const { head, files } = this.#manifest;
-    if (stored.digest === head.digest) return;
-    const chunks = Math.ceil(stored.files / FILES_A_CHUNK);
-    const before = Array.from({ length: chunks }, (_, chunk) =>
-      readFiles(this.#database, this.#folder, META.files(chunk)),
-    ).flat();
-    throw unlike(this.#folder, { head: stored, files: before }, { head, files });
+    if (stored.digest === this.#manifest.head.digest) return;
+    const files = storedFiles(this.#database, this.#folder, stored);
+    throw unlike(this.#folder, { head: stored, files }, this.#manifest);
   }
 
   /** @throws FileWriteError if there is too little space for what is left to be written */
@@ -298,9 +314,8 @@ export class StoreWriter {
   }
 
   #putProgress(progress: Progress): void {
-    const { buffer, byteOffset, byteLength } = this.#sums.sums;
     this.#put(META.progress, toJson(progress));
-    this.#put(META.sums, new Uint8Array(buffer, byteOffset, byteLength));
+    this.#put(META.sums, bytesOf(this.#sums.sums));
     this.#put(META.colours, toJson(this.#colours.state));
   }
 
@@ -318,7 +333,8 @@ export class StoreWriter {
     if (done !== files.length) throw new DataError(`the store has ${done} of ${files.length} files`);
     const failures = this.#readFailures();
     if (!this.#isDone) {
-      const failed = new Set(failures.map(({ position }) => position));
+      const failed = new Uint8Array(files.length);
+      for (const { position } of failures) failed[position] = 1;
       this.#transaction(16 * files.length + SMALL_CHANGE_BYTES, () => {
         this.#checkOwner();
         this.#putIndex(failed);
@@ -338,15 +354,14 @@ export class StoreWriter {
   }
 
   /** Labels of all files, and for each split which of them have a record. */
-  #putIndex(failed: ReadonlySet<number>): void {
+  #putIndex(failed: Uint8Array): void {
     const { head, files } = this.#manifest;
-    const labels = Int32Array.from(files, ({ label }) => label);
-    this.#put(META.labels, new Uint8Array(labels.buffer));
+    this.#put(META.labels, bytesOf(files.labels));
     for (const { name, start, end } of head.splits) {
-      const all = Array.from({ length: end - start }, (_, i) => start + i);
-      const positions = Uint32Array.from(all.filter((position) => !failed.has(position)));
-      if (positions.length === 0) throw noneDecoded(this.#folder, name, files[start]!);
-      this.#put(META.positions(name), new Uint8Array(positions.buffer));
+      const all = Uint32Array.from({ length: end - start }, (_, i) => start + i);
+      const positions = all.filter((position) => failed[position] === 0);
+      if (positions.length === 0) throw noneDecoded(this.#folder, name, files.at(start));
+      this.#put(META.positions(name), bytesOf(positions));
     }
   }
 
@@ -403,6 +418,10 @@ export class StoreWriter {
   protected write(action: () => void): void {
     this.#database.root.transactionSync(action);
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: NodeJS.TypedArray): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function isDiskFull(error: unknown): boolean {
@@ -475,7 +494,11 @@ function noneDecoded(folder: string, split: StoreSplit, first: ManifestFile): Da
 }
 
 /** The error for a store that was begun with other options or pictures. */
-export function unlike(folder: string, stored: Manifest, found: Manifest): ArgumentError | DataError {
+export function unlike(
+  folder: string,
+  stored: { readonly head: ManifestHead; readonly files: Iterable<ManifestFile> },
+  found: Manifest,
+): ArgumentError | DataError {
   const options = optionDifferences(stored.head, found.head);
   if (options !== undefined) {
     return new ArgumentError(
@@ -483,7 +506,7 @@ export function unlike(folder: string, stored: Manifest, found: Manifest): Argum
     );
   }
   return new DataError(
-    `${folder}: the pictures have changed since the store was begun: ${fileDifferences(stored, found)}. ` +
+    `${folder}: the pictures have changed since the store was begun: ${fileDifferences(stored.files, found.files)}. ` +
       'Put them back as they were, or replace the store with --overwrite',
   );
 }

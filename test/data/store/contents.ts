@@ -22,8 +22,8 @@ export function splitPictures(perClass: number): Record<string, Buffer> {
   return { ...files, 'train/a/1.png': Buffer.from('no picture'), 'val/b/0.png': Buffer.from('none') };
 }
 
-/** Everything in a store but its size, of which free space is a part. */
-export async function contentsOf(store: string): Promise<Record<string, string>> {
+/** Everything in a store's database. */
+export async function recordsOf(store: string): Promise<Record<string, string>> {
   const contents: Record<string, string> = {};
   const database = openDatabase(store, { readOnly: true });
   for (const name of ['records', 'failures', 'meta'] as const) {
@@ -32,6 +32,12 @@ export async function contentsOf(store: string): Promise<Record<string, string>>
     }
   }
   await database.root.close();
+  return contents;
+}
+
+/** Everything in a store but its size, of which free space is a part. */
+export async function contentsOf(store: string): Promise<Record<string, string>> {
+  const contents = await recordsOf(store);
   const { bytes, ...description } = JSON.parse(readFileSync(describeFile(store), 'utf8')) as {
     bytes: number;
   };

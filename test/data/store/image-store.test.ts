@@ -11,6 +11,7 @@ import { loadBatches } from '../../../lib/data/loader.js';
 import { ImageStore, isStore } from '../../../lib/data/store/image-store.js';
 import { dataFile, describeFile, writeDescription } from '../../../lib/data/store/layout.js';
 import type { Manifest } from '../../../lib/data/store/manifest.js';
+import { ManifestFiles } from '../../../lib/data/store/manifest-files.js';
 import { prepareStore } from '../../../lib/data/store/prepare.js';
 import { sealTree } from '../../../lib/data/store/tree-pages.js';
 import { StoreWriter } from '../../../lib/data/store/writer.js';
@@ -81,7 +82,7 @@ describe('ImageStore', () => {
       const names = [...found[part].labels].map((_, i) => join(dir, found[part].nameOf(i)));
       assert.deepEqual(
         names,
-        expected[part].paths.filter((path) => !broken.has(path)),
+        [...expected[part].paths].filter((path) => !broken.has(path)),
       );
       assert.equal(found[part].mean, undefined);
     }
@@ -236,9 +237,11 @@ async function largeStore({ files, side }: { files: number; side: number }): Pro
       ...{ side, framing: 'centre', maxPixels: 1, files, digest: 'made up', classNames: ['a', 'b'] },
       splits: [{ name: 'train', start: 0, end: files }],
     },
-    files: Array.from({ length: files }, (_, i) => ({
-      ...{ path: `a/${i}.png`, label: i % 2, bytes: 1, modifiedMs: 1 },
-    })),
+    files: ManifestFiles.from(
+      Array.from({ length: files }, (_, i) => ({
+        ...{ path: `a/${i}.png`, label: i % 2, bytes: 1, modifiedMs: 1 },
+      })),
+    ),
   };
   const writer = await StoreWriter.open({ folder, manifest, token: 'a', ownTokens: ['a'], overwrite: false });
   for (let at = 0; at < files; at += 1000) {

@@ -9,7 +9,8 @@ import { computeMean } from '../../../lib/data/mean.js';
 import { ImageFolderDataset } from '../../../lib/data/image-folder-dataset.js';
 import { scanImageFolder } from '../../../lib/data/image-folder.js';
 import { ImageStore } from '../../../lib/data/store/image-store.js';
-import { readManifest } from '../../../lib/data/store/manifest.js';
+import { readManifest, type Manifest } from '../../../lib/data/store/manifest.js';
+import { ManifestFiles } from '../../../lib/data/store/manifest-files.js';
 import { prepareStore, prepareWith, type PrepareProgress } from '../../../lib/data/store/prepare.js';
 import type { Writer } from '../../../lib/data/store/writer-thread.js';
 import { StoreWriter, type WriterOptions } from '../../../lib/data/store/writer.js';
@@ -26,7 +27,7 @@ import { RandomStream, randomWords, uniformBelow } from '../../../lib/random.js'
 import { runNode } from '../../cli/run-cli.js';
 import { gradient, png } from '../pictures.js';
 import { tempFiles, tempFolder } from '../temp-folder.js';
-import { contentsOf, SIDE, splitPictures } from './contents.js';
+import { contentsOf, recordsOf, SIDE, splitPictures } from './contents.js';
 
 const BASE = { side: SIDE, workers: 2, batchSize: 4 } as const;
 
@@ -52,8 +53,8 @@ class FullDiskWriter extends StoreWriter {
   #writes = 0;
 
   protected override write(action: () => void): void {
-    // The first is the manifest's.
-    if (++this.#writes > 3) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    // The first three are the claim, the manifest's files and its head.
+    if (++this.#writes > 5) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     super.write(action);
   }
 }
@@ -76,14 +77,14 @@ describe('prepareStore', () => {
     for (const split of ['train', 'validation'] as const) {
       const files = folder[split]!;
       const dataset = new ImageFolderDataset(files, { side: SIDE, workers: 1 });
-      const all = [...files.paths.keys()];
+      const all = [...files.labels.keys()];
       const expected = new Uint8Array(all.length * SIDE * SIDE * 3);
       const readable = await dataset.read(all, expected);
       const stored = store.dataset(split);
       const kept = all.filter((i) => readable[i]);
       assert.deepEqual(
         kept.map((_, i) => join(dir, stored.nameOf(i))),
-        kept.map((i) => files.paths[i]),
+        kept.map((i) => files.paths.at(i)),
       );
       assert.deepEqual(
         [...stored.labels],
@@ -241,6 +242,55 @@ describe('prepareStore', () => {
       await assert.rejects(prepareStore(dir, { ...BASE, out, ...wrong }), ArgumentError);
     }
     await assert.rejects(prepareStore(dir, { ...BASE, out }), /no train picture can be decoded/);
+  });
+});
+
+/** Ends in the middle of the list of files. */
+class CutOffWriter extends StoreWriter {
+  #writes = 0;
+
+  protected override write(action: () => void): void {
+    if (++this.#writes > 2) throw new Error('cut off');
+    super.write(action);
+  }
+}
+
+describe('a store whose list of files was cut off', () => {
+  /** Of files that need not be there: nothing is decoded. */
+  const listOf = (files: number, digest: string): Manifest => ({
+    head: {
+      ...{ side: SIDE, framing: 'centre', maxPixels: 1, files, digest, classNames: ['a', 'b'] },
+      splits: [{ name: 'train', start: 0, end: files }],
+    },
+    files: ManifestFiles.from(
+      Array.from({ length: files }, (_, i) => ({
+        ...{ path: `a/${digest}-${i}.png`, label: i % 2, bytes: 1, modifiedMs: 1 },
+      })),
+    ),
+  });
+  const options = { token: 'one', ownTokens: ['one'], overwrite: false };
+  const write = async (folder: string, manifest: Manifest): Promise<void> => {
+    mkdirSync(folder, { recursive: true });
+    await (await StoreWriter.open({ ...options, folder, manifest })).close();
+  };
+
+  it('is begun anew, with another list too, and nothing is left of the first', async () => {
+    const [cut, undisturbed] = [newStore(), newStore()];
+    mkdirSync(cut);
+    const long = listOf(70_000, 'long');
+    await assert.rejects(CutOffWriter.open({ ...options, folder: cut, manifest: long }), FileWriteError);
+    const short = listOf(3000, 'short');
+    await write(cut, short);
+    await write(undisturbed, short);
+    assert.deepEqual(await recordsOf(cut), await recordsOf(undisturbed));
+    await assert.rejects(write(cut, long), (error: Error) => {
+      assert.ok(error instanceof DataError);
+      assert.match(
+        error.message,
+        /70000 pictures added \(a\/long-0\.png, .*\.\.\.\), 3000 pictures removed \(a\/short-0\.png/,
+      );
+      return true;
+    });
   });
 });
 
