@@ -1,18 +1,18 @@
 // Decoded pictures kept on the disk, so that a folder is decoded in the first epoch only, and not again in the next run.
 // Invariant: a picture is handed out only for the file it was decoded from, unchanged, and if it matches its checksum;
-// whatever is wrong with the cache costs time, never a training.
+// whatever is wrong with the cache costs time, never a training. It is written in segments, each by one process.
 
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { RootDatabase } from 'lmdb';
 import { ArgumentError, FileWriteError } from '../errors.js';
+import { CacheSegment, NewSegment, openSegments, type CacheEntry } from './cache-segment.js';
 import { decoderInfo } from './codecs/index.js';
 import type { DecodePool } from './decode-pool.js';
 import { loadLmdb } from './lmdb.js';
-import { measureDatabase, reserve } from './store/database.js';
-import { dataFile, lockFile, seal, unseal } from './store/layout.js';
+import type { Paths } from './path-list.js';
+import { seal } from './store/layout.js';
 
 /** What is left free on the disk, whatever the limit. */
 const KEPT_FREE_BYTES = 2 ** 31;
@@ -26,6 +26,16 @@ const PAGE_BYTES = 4096;
 const HEADER_BYTES = 16;
 
 const KEY_BYTES = 16;
+
+/**
+ * A process that is killed loses the segment that it was writing. So one is sealed when it is as large as this and as a
+ * quarter of those before it; or when so many pictures were found one after the other that the filling seems to be over.
+ */
+const LEAST_SEGMENT_BYTES = 2 ** 26;
+const FOUND_IN_A_ROW = 256;
+
+/** Each picture is looked for in all segments: beyond this many, the smallest are removed. */
+const MOST_SEGMENTS = 48;
 
 /** Caches that were not used for so long are removed. */
 const STALE_MS = 30 * 24 * 3600 * 1000;
@@ -64,17 +74,20 @@ export async function pictureCacheFolder(dir: string, parent: string): Promise<s
 export class PictureCache {
   readonly folder: string;
   readonly #maxBytes: number;
-  readonly #database: RootDatabase<Buffer, Buffer>;
-  #waiting: { readonly key: Buffer; readonly value: Buffer }[] = [];
+  readonly #segments: CacheSegment[];
+  /** What is being written; undefined while there is nothing to write. */
+  #new: NewSegment | undefined;
+  #waiting: CacheEntry[] = [];
   /** Of what waits, and of what is being written. */
   #waitingBytes = 0;
   #writingBytes = 0;
   #writing: Promise<void> = Promise.resolve();
+  #foundInARow = 0;
   #stopped: string | undefined;
   #closed = false;
 
   /**
-   * Opens a cache, or makes one. A damaged one is thrown away.
+   * Opens a cache, or makes one. What is damaged in it is thrown away.
    * @throws FileWriteError if the folder cannot be made, or the cache not opened
    * @throws ArgumentError if `maxBytes` is negative, or the folder holds something else
    */
@@ -83,29 +96,20 @@ export class PictureCache {
       throw new ArgumentError(`maxBytes is ${maxBytes}, expected 0 or more bytes`);
     }
     await takeFolder(folder);
-    const present = usableBytes(folder);
-    if (present === undefined) await discard(folder);
-    const most = maxBytes ?? (present ?? 0) + (await freeBytes(folder)) / 2;
     try {
-      return new PictureCache(folder, most, present ?? 0);
+      loadLmdb();
+      const segments = await fewSegments(await openSegments(folder));
+      const most = maxBytes ?? bytesIn(segments) + (await freeBytes(folder)) / 2;
+      return new PictureCache(folder, most, segments);
     } catch (cause) {
-      throw new FileWriteError(dataFile(folder), `the cache cannot be opened (${(cause as Error).message})`, {
-        cause,
-      });
+      throw new FileWriteError(folder, `the cache cannot be opened (${(cause as Error).message})`, { cause });
     }
   }
 
-  private constructor(folder: string, maxBytes: number, present: number) {
+  private constructor(folder: string, maxBytes: number, segments: CacheSegment[]) {
     this.folder = folder;
     this.#maxBytes = maxBytes;
-    this.#database = loadLmdb().open<Buffer, Buffer>({
-      path: dataFile(folder),
-      noSubdir: true,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      // Of address space, not of memory or disk.
-      mapSize: 2 * Math.max(present, maxBytes) + 2 ** 28,
-    });
+    this.#segments = segments;
   }
 
   /** Why nothing more is kept; undefined while there is room. */
@@ -114,7 +118,7 @@ export class PictureCache {
   }
 
   /** For pictures that a pool decodes. */
-  async for(pool: DecodePool, paths: readonly string[]): Promise<CachedPictures> {
+  async for(pool: DecodePool, paths: Paths): Promise<CachedPictures> {
     const { jimp, wasm, sharp } = await decoderInfo();
     // What decides about the pixels, besides the file.
     const how = [pool.side, pool.framing, pool.maxPixels, pool.decoder, jimp, wasm, sharp];
@@ -122,16 +126,17 @@ export class PictureCache {
   }
 
   /** Brings what is kept under these keys into memory, in other threads. */
-  prefetch(keys: readonly Buffer[]): Promise<void> {
-    return this.#closed ? Promise.resolve() : this.#database.prefetch([...keys]);
+  async prefetch(keys: readonly Buffer[]): Promise<void> {
+    if (!this.#closed) await Promise.all(this.#segments.map((segment) => segment.prefetch(keys)));
   }
 
   /** @returns a view that is good until the next call; undefined if there is none, or a damaged one */
   get(key: Buffer): Uint8Array | undefined {
     if (this.#closed) return undefined;
     try {
-      const value = this.#database.getBinaryFast(key);
-      return value && unseal(value);
+      const picture = this.#sealed(key) ?? this.#new?.get(key);
+      if (picture && ++this.#foundInARow === FOUND_IN_A_ROW) void this.#settle();
+      return picture;
     } catch (error) {
       this.#stopped ??= `the cache is damaged (${(error as Error).message})`;
       return undefined;
@@ -144,6 +149,7 @@ export class PictureCache {
     const value = seal(picture);
     this.#waiting.push({ key, value });
     this.#waitingBytes += value.length;
+    this.#foundInARow = 0;
     if (this.#waitingBytes < WRITE_BYTES) return;
     const before = this.#writing;
     this.#writing = this.#write(before);
@@ -154,34 +160,70 @@ export class PictureCache {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#write(this.#writing);
-    await this.#database.close();
+    await this.#settle();
+    await Promise.all(this.#segments.map((segment) => segment.close()));
+  }
+
+  #sealed(key: Buffer): Uint8Array | undefined {
+    for (const segment of this.#segments) {
+      const picture = segment.get(key);
+      if (picture) return picture;
+    }
+    return undefined;
+  }
+
+  /** Writes what waits, and seals it. */
+  async #settle(): Promise<void> {
+    this.#writing = this.#write(this.#writing).then(() => this.#seal());
+    await this.#writing;
   }
 
   async #write(before: Promise<void>): Promise<void> {
-    const batch = this.#waiting;
+    const waiting = this.#waiting;
     const memory = this.#waitingBytes;
-    const bytes = batch.reduce((sum, { value }) => sum + diskBytes(value.length), 0);
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#writingBytes += memory;
     await before;
     try {
-      const room = await this.#roomFor(bytes);
-      if (room !== undefined) this.#stopped ??= room;
-      else {
-        reserve(this.folder, bytes);
-        await Promise.all(batch.map(({ key, value }) => this.#database.put(key, value)));
-      }
+      // While a segment is being sealed, its pictures are not found.
+      const batch = waiting.filter(({ key }) => !this.#sealed(key));
+      const bytes = batch.reduce((sum, { value }) => sum + diskBytes(value.length), 0);
+      if (batch.length > 0) await this.#put(batch, bytes);
     } catch (error) {
       this.#stopped ??= `the cache cannot be written (${(error as Error).message})`;
     }
     this.#writingBytes -= memory;
   }
 
+  async #put(batch: readonly CacheEntry[], bytes: number): Promise<void> {
+    const room = await this.#roomFor(bytes);
+    if (room !== undefined) {
+      this.#stopped ??= room;
+      return;
+    }
+    const most = Math.max(LEAST_SEGMENT_BYTES, bytesIn(this.#segments) / 4);
+    this.#new ??= new NewSegment(this.folder, { mapBytes: 2 * (most + WRITE_BYTES + bytes) + 2 ** 28 });
+    await this.#new.put(batch, { bytes });
+    if (this.#new.bytes >= most) await this.#seal();
+  }
+
+  /** Opens what was written as another segment. Never rejects. */
+  async #seal(): Promise<void> {
+    const written = this.#new;
+    if (!written) return;
+    this.#new = undefined;
+    try {
+      await written.seal();
+      this.#segments.push(await CacheSegment.open(written.folder));
+    } catch (error) {
+      this.#stopped ??= `the cache cannot be written (${(error as Error).message})`;
+    }
+  }
+
   /** @returns why there is none */
   async #roomFor(bytes: number): Promise<string | undefined> {
-    const present = measureDatabase(this.folder)?.needed ?? 0;
+    const present = bytesIn(this.#segments) + (this.#new?.bytes ?? 0);
     if (present + bytes > this.#maxBytes) return 'the cache is as large as it may be';
     if ((await freeBytes(this.folder)) - bytes < KEPT_FREE_BYTES) return 'the disk is nearly full';
     return undefined;
@@ -191,13 +233,13 @@ export class PictureCache {
 /** The pictures of one list of files in a cache. */
 export class CachedPictures {
   readonly #cache: PictureCache;
-  readonly #paths: readonly string[];
+  readonly #paths: Paths;
   readonly #how: string;
   /** Keys, one after the other; worked out when a picture is first read. */
   readonly #keys: Buffer;
   readonly #known: Uint8Array;
 
-  constructor(cache: PictureCache, paths: readonly string[], how: string) {
+  constructor(cache: PictureCache, paths: Paths, how: string) {
     this.#cache = cache;
     this.#paths = paths;
     this.#how = how;
@@ -225,7 +267,7 @@ export class CachedPictures {
 
   async #learnKey(index: number): Promise<void> {
     if (this.#known[index]) return;
-    const path = this.#paths[index]!;
+    const path = this.#paths.at(index)!;
     const found = await stat(path).catch(() => undefined);
     if (!found) return; // decoding says why
     const text = JSON.stringify([resolve(path), found.size, found.mtimeMs, this.#how]);
@@ -244,6 +286,19 @@ export class CachedPictures {
 /** What a value takes on the disk, with its share of the tree. */
 function diskBytes(bytes: number): number {
   return (Math.ceil((bytes + HEADER_BYTES) / PAGE_BYTES) + 1) * PAGE_BYTES;
+}
+
+function bytesIn(segments: readonly CacheSegment[]): number {
+  return segments.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function fewSegments(segments: readonly CacheSegment[]): Promise<CacheSegment[]> {
+  const bySize = segments.toSorted((a, b) => b.bytes - a.bytes);
+  for (const segment of bySize.slice(MOST_SEGMENTS)) {
+    await segment.close();
+    await rm(segment.folder, { recursive: true, force: true });
+  }
+  return bySize.slice(0, MOST_SEGMENTS);
 }
 
 async function freeBytes(folder: string): Promise<number> {
@@ -269,18 +324,4 @@ async function takeFolder(folder: string): Promise<void> {
       cause,
     });
   }
-}
-
-/** Size of the data file; undefined if there is none to open: LMDB must not see one that is shorter than it claims. */
-function usableBytes(folder: string): number | undefined {
-  try {
-    const found = measureDatabase(folder);
-    return found && found.bytes >= found.needed ? found.needed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function discard(folder: string): Promise<void> {
-  for (const file of [dataFile(folder), lockFile(folder)]) await rm(file, { force: true });
 }

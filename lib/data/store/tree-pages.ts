@@ -2,10 +2,11 @@
 // Invariant: they are compared before LMDB sees the file; pixels are not among them, they have checksums of their own.
 
 import { closeSync, openSync, readSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { FileFormatError, FileWriteError } from '../../errors.js';
+import { FileFormatError } from '../../errors.js';
+import { writeFileAtomically } from '../../io/atomic-file.js';
 import { currentMetaPage, META_FIELDS } from './database.js';
 import { ANEW, copyOf, dataFile, seal, unseal } from './layout.js';
 
@@ -27,16 +28,20 @@ const NO_PAGE = 2n ** 64n - 1n;
  * @throws FileWriteError; FileFormatError if the file is damaged
  */
 export async function sealTree(folder: string): Promise<void> {
-  const path = pagesFile(folder);
   const sums = withFile(folder, (file) => {
     const { pages, pageSize } = treePages(folder, file);
     return pages.flatMap((page) => [page, crc32(readPage(file, page, pageSize))]);
   });
-  try {
-    await writeFile(path, seal(new Uint8Array(Uint32Array.from(sums).buffer)));
-  } catch (cause) {
-    throw new FileWriteError(path, `it cannot be written (${(cause as Error).message})`, { cause });
-  }
+  const sealed = seal(new Uint8Array(Uint32Array.from(sums).buffer));
+  await writeFileAtomically(pagesFile(folder), [sealed], { byteLength: sealed.length });
+}
+
+/** Whether there are checksums. */
+export async function isTreeSealed(folder: string): Promise<boolean> {
+  return stat(pagesFile(folder)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
