@@ -1,8 +1,8 @@
 // Picture files to RGB pixels. What the codecs are known to misread is refused or put right before.
 // Invariant: a header is read and judged before any pixel is allocated; every failure is a DecodeError that names the file.
 
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFileSync, statSync, type Stats } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { DecodeError } from '../errors.js';
 import { checkDecoder, decodePayload, type Decoder } from './codecs/index.js';
 import { HeaderError, readHeader, type PictureHeader } from './headers/index.js';
@@ -32,9 +32,13 @@ export interface DecodeOptions {
  * @throws DecodeError if the file cannot be read, or see {@link decodeImage}
  */
 export async function decodeFile(path: string, options: DecodeOptions = {}): Promise<RgbImage> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new DecodeError(path, readFailure(error), { cause: error });
-  });
+  let bytes: Uint8Array;
+  try {
+    checkIsFile(path, await stat(path));
+    bytes = await readFile(path);
+  } catch (error) {
+    throw readError(path, error);
+  }
   return decodeImage(bytes, { ...options, name: path });
 }
 
@@ -42,9 +46,10 @@ export async function decodeFile(path: string, options: DecodeOptions = {}): Pro
 export async function decodeFileToRaster(path: string, options: DecodeOptions): Promise<Raster> {
   let bytes: Uint8Array;
   try {
+    checkIsFile(path, statSync(path));
     bytes = readFileSync(path);
   } catch (error) {
-    throw new DecodeError(path, readFailure(error), { cause: error });
+    throw readError(path, error);
   }
   return decodeRaster(bytes, { ...options, name: path });
 }
@@ -124,6 +129,16 @@ function codecFailure(header: PictureHeader, error: unknown): string {
 function hasEndOfImage(bytes: Uint8Array): boolean {
   for (let i = bytes.length - 2; i >= 2; i--) if (bytes[i] === 0xff && bytes[i + 1] === 0xd9) return true;
   return false;
+}
+
+/** Reading a named pipe would wait for somebody to write to it, and a device may never end. */
+function checkIsFile(path: string, found: Stats): void {
+  if (found.isFile() || found.isDirectory()) return; // reading a folder fails by itself
+  throw new DecodeError(path, 'it is a pipe, a socket or a device, not a file');
+}
+
+function readError(path: string, error: unknown): DecodeError {
+  return error instanceof DecodeError ? error : new DecodeError(path, readFailure(error), { cause: error });
 }
 
 function readFailure(error: unknown): string {

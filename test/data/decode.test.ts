@@ -2,7 +2,9 @@
 // Invariant: lossless formats match exactly; JPEG within the rounding of its colour transform.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { DecodePool } from '../../lib/data/decode-pool.js';
 import { decodeFile, decodeImage } from '../../lib/data/decode.js';
 import { DecodeError } from '../../lib/errors.js';
 import {
@@ -21,7 +23,7 @@ import {
   withSegment,
   type Canvas,
 } from './pictures.js';
-import { tempFiles } from './temp-folder.js';
+import { tempFiles, tempFolder } from './temp-folder.js';
 
 const CANVAS = gradient(13, 9);
 const CUT = 'the file is truncated';
@@ -372,5 +374,18 @@ describe('decodeFile', () => {
         return true;
       });
     }
+  });
+
+  it('does not wait for a pipe that nobody writes to, in a thread neither', async function () {
+    if (process.platform === 'win32') return this.skip();
+    const path = join(tempFolder(), 'pipe.jpg');
+    execFileSync('mkfifo', [path]);
+    const message = /pipe\.jpg: it is a pipe, a socket or a device, not a file/;
+    await assert.rejects(decodeFile(path), message);
+    const pool = new DecodePool({ workers: 1 });
+    const [result] = await pool.decode([path]);
+    assert.ok(result instanceof DecodeError);
+    assert.match(result.message, message);
+    await pool.close();
   });
 });
