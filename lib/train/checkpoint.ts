@@ -20,6 +20,7 @@ import type {
 } from '../optim/index.js';
 import type { Device } from '../tensor/device.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkContents } from './checkpoint-contents.js';
 import type { Metrics } from './events.js';
 import type { Fingerprint } from './fingerprint.js';
 import type { GuardState } from './dead-start.js';
@@ -76,7 +77,7 @@ export interface CheckpointContents {
 }
 
 /** What a file holds besides: read from the device with the tensors. */
-interface DeviceState {
+export interface DeviceState {
   /** Of a float16 network. */
   readonly lossScale?: LossScalerState;
 }
@@ -183,8 +184,8 @@ function contentsOf({ path, metadata }: SafetensorsFile): CheckpointContents & D
   } catch (cause) {
     throw new FileFormatError(path, 'damaged: its state of training is not JSON.', { cause });
   }
-  const { version, ...contents } = found as CheckpointContents & DeviceState & { readonly version: number };
-  if (version === VERSION) return contents;
+  const { version, ...contents } = Object(found) as Record<string, unknown>;
+  if (version === VERSION) return checkContents(path, contents);
   throw new FileFormatError(
     path,
     `its state of training has version ${String(version)}, expected ${VERSION}: it was written by another version ` +
