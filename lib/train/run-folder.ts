@@ -220,6 +220,8 @@ async function replaceWithCopy(from: string, to: string): Promise<void> {
     // Not every file system has hard links.
     await link(from, temporary).catch(() => copyFile(from, temporary));
     await rename(temporary, to);
+    // Where both are names of the same bytes already, renaming does nothing, by POSIX.
+    await rm(temporary, { force: true });
   } catch (cause) {
     await rm(temporary, { force: true });
     throw new FileWriteError(to, `it cannot be written: ${(cause as Error).message}`, { cause });

@@ -172,6 +172,10 @@ forEachDevice('training that is resumed', (on) => {
       ['resumed', 'done'],
     );
     assert.deepEqual(weights, whole.weights);
+    assert.deepEqual(
+      readdirSync(out).filter((name) => name.endsWith('.tmp')),
+      [],
+    );
   });
 
   it('can be given more epochs', async () => {
