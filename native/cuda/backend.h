@@ -73,6 +73,8 @@ class Event {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options);
+  CudaBackend(const CudaBackend&) = delete;
+  CudaBackend& operator=(const CudaBackend&) = delete;
   ~CudaBackend() override;
 
   void Start() override;

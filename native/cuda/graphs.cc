@@ -84,7 +84,7 @@ CUgraphExec Graphs::Executable(CUgraph graph) {
   if (found != executables_.end()) {
     executables_.splice(executables_.begin(), executables_, found);
     CUgraphExecUpdateResultInfo difference = {};
-    const CUgraphExec executable = executables_.front().second;
+    auto* const executable = executables_.front().second;
     if (libraries.driver.cuGraphExecUpdate(executable, graph, &difference) == CUDA_SUCCESS) return executable;
   }
   const bool replaces = found != executables_.end();

@@ -14,6 +14,7 @@
 
 namespace alexnet::cuda {
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses.
 struct DriverFunctions {
 #define ALEXNET_DRIVER(function) decltype(&::function) function = nullptr;
 #include "cuda/driver.def"
@@ -33,6 +34,7 @@ struct CublasLtFunctions {
 #include "cuda/cublaslt.def"
 #undef ALEXNET_CUBLASLT
 };
+// NOLINTEND(bugprone-macro-parentheses)
 
 class Libraries {
  public:

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "core/error.h"
+
 namespace alexnet::cuda {
 namespace {
 
@@ -61,7 +63,8 @@ std::vector<std::string> UsualFolders() {
 
 std::string PathOf(void* handle, const std::string& name) {
   link_map* map = nullptr;
-  const bool known = dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr && map->l_name[0] != '\0';
+  const bool known = dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 && map != nullptr &&
+                     map->l_name[0] != '\0';
   return known ? map->l_name : name;
 }
 
@@ -83,7 +86,7 @@ class Search {
   /** @returns whether one of the names in the folder was opened */
   bool TryFolder(const std::string& folder, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-      const std::string path = folder + "/" + name;
+      const std::string path = Message(folder, "/", name);
       if (access(path.c_str(), F_OK) == 0 && Try(path)) return true;
     }
     return false;

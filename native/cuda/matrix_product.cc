@@ -11,8 +11,8 @@ namespace {
 template <typename Value>
 void Set(const Libraries& libraries, cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute,
          Value value) {
-  ALEXNET_CUBLASLT_CALL(libraries,
-                        cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof value));
+  ALEXNET_CUBLASLT_CALL(libraries, cublasLtMatmulDescSetAttribute(
+                                       operation, attribute, static_cast<const void*>(&value), sizeof value));
 }
 
 cublasLtMatrixLayout_t Layout(const Libraries& libraries, DType dtype, int64_t rows, int64_t columns) {
@@ -41,7 +41,7 @@ MatrixProduct::~MatrixProduct() {
 }
 
 void MatrixProduct::Release() {
-  for (const cublasLtMatrixLayout_t layout : {a_, b_, d_}) {
+  for (auto* const layout : {a_, b_, d_}) {
     if (layout != nullptr) libraries_.cublaslt.cublasLtMatrixLayoutDestroy(layout);
   }
   if (operation_ != nullptr) libraries_.cublaslt.cublasLtMatmulDescDestroy(operation_);

@@ -21,6 +21,8 @@ class MatrixProduct final : public Compiled {
  public:
   /** @throws Error with kUnsupported if cuBLASLt has no algorithm for it */
   MatrixProduct(const CudaBackend& backend, const ProductProblem& problem);
+  MatrixProduct(const MatrixProduct&) = delete;
+  MatrixProduct& operator=(const MatrixProduct&) = delete;
   ~MatrixProduct() override;
 
   /** @param bias  the epilogue's vector, read or written; null if it has none */

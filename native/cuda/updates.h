@@ -15,6 +15,7 @@ class Updates {
   explicit Updates(const Gpu& gpu) : gpu_(gpu) {}
   Updates(const Updates&) = delete;
   Updates& operator=(const Updates&) = delete;
+  ~Updates() = default;
 
   /** @param tensors  what the entry's addresses belong to; held until the launch */
   void Add(const SgdEntry& entry, std::vector<TensorPtr> tensors);
