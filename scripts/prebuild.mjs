@@ -1,5 +1,7 @@
-// Makes prebuilds/linux-x64: the addon and the libraries it needs, for every Linux with glibc 2.27 or later.
-// Invariant: what is left there was checked: no newer symbol, no library from elsewhere, within the size limit.
+// Makes prebuilds/<platform>: the addon and the libraries it needs; for linux-x64, for every Linux with glibc 2.27.
+// Invariant: what is left there was checked: on Linux no newer symbol and no library from elsewhere, and its size.
+// Other platforms than linux-x64 ship what `npm run build:native -- -DONEDNN_ROOT=DIR` made with a static oneDNN; their
+// part of this script has not been run anywhere yet.
 import {
   chmodSync,
   copyFileSync,
@@ -13,11 +15,10 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { compareVersions, dynamicSymbols, makeStubs } from './glibc-stubs.mjs';
+import { PLATFORMS } from './package/platforms.mjs';
 import { output } from './run.mjs';
 import { root, unpackedWheel } from './wheels.mjs';
 
-/** That of oneDNN's library; Node.js 20 itself asks for 2.28. */
-const GLIBC = '2.27';
 const LIMIT_BYTES = 50e6;
 /** Part of every Linux that Node.js runs on: Node.js links to them too. */
 const SYSTEM_LIBRARIES = [
@@ -28,6 +29,7 @@ const SYSTEM_LIBRARIES = [
   'libstdc++.so.6',
   'libgcc_s.so.1',
   'ld-linux-x86-64.so.2',
+  'ld-linux-aarch64.so.1',
 ];
 /** What an addon may leave to the process that loads it. */
 const LEFT_OPEN = /^(napi_|node_api_|dnnl_)/;
@@ -40,10 +42,12 @@ const GOMP_WHEEL = {
   target: ['--python-version', '3.11', '--platform', 'manylinux2014_x86_64'],
 };
 const build = path.join(root, 'build');
-const target = path.join(root, 'prebuilds', 'linux-x64');
+const platform = `${process.platform}-${process.arch}`;
+const target = path.join(root, 'prebuilds', platform);
+/** Of linux-x64: that of oneDNN's library; Node.js 20 itself asks for 2.28. */
+const GLIBC = PLATFORMS[platform]?.glibc;
 
 function linkPortably() {
-  output(process.execPath, [path.join(root, 'scripts', 'build-native.mjs')], { stdio: 'inherit' });
   const stubs = path.join(build, `glibc-${GLIBC}`);
   makeStubs(stubs, GLIBC);
   // One binary for machines with and without a GPU: the build must not do without CUDA, as others may.
@@ -100,8 +104,6 @@ function findProblems(folder) {
       }
     }
   }
-  const bytes = sizeOf(folder);
-  if (bytes > LIMIT_BYTES) problems.push(`${bytes} bytes, more than ${LIMIT_BYTES}`);
   return problems;
 }
 
@@ -109,22 +111,35 @@ function sizeOf(folder) {
   return readdirSync(folder).reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0);
 }
 
+/** Both libraries are found beside the addon ($ORIGIN), libgomp before oneDNN asks for it. */
+function shipPortably(folder) {
+  ship(folder, linkPortably(), 'alexnet.node');
+  ship(folder, path.join(build, 'Release', 'libdnnl.so.3'), 'libdnnl.so.3');
+  restoreName(ship(folder, findGomp(), 'libgomp.so.1'), 'libgomp.so.1');
+}
+
+/** For as old a system as this one; its compiler's OpenMP goes with it on Linux, and is inside the addon elsewhere. */
+function shipBuilt(folder) {
+  const addon = path.join(build, 'Release', 'alexnet.node');
+  if (process.platform !== 'linux') return copyFileSync(addon, path.join(folder, 'alexnet.node'));
+  ship(folder, addon, 'alexnet.node');
+  ship(folder, output('gcc', ['-print-file-name=libgomp.so.1']).trim(), 'libgomp.so.1');
+}
+
 function prebuild() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
+  if (!(platform in PLATFORMS)) {
     throw new Error(
-      `A prebuilt folder is made on linux-x64 here, not on ${process.platform}-${process.arch}; ` +
-        'the workflow .github/workflows/ci.yml has the steps for other platforms.',
+      `There is no prebuilt folder for ${platform}, only for ${Object.keys(PLATFORMS).join(', ')}`,
     );
   }
-  const addon = linkPortably();
+  output(process.execPath, [path.join(root, 'scripts', 'build-native.mjs')], { stdio: 'inherit' });
   const partial = `${target}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  ship(partial, addon, 'alexnet.node');
-  // Both are found beside the addon ($ORIGIN), libgomp before oneDNN asks for it.
-  ship(partial, path.join(build, 'Release', 'libdnnl.so.3'), 'libdnnl.so.3');
-  restoreName(ship(partial, findGomp(), 'libgomp.so.1'), 'libgomp.so.1');
-  const problems = findProblems(partial);
+  if (platform === 'linux-x64') shipPortably(partial);
+  else shipBuilt(partial);
+  const problems = process.platform === 'linux' ? findProblems(partial) : [];
+  if (sizeOf(partial) > LIMIT_BYTES) problems.push(`${sizeOf(partial)} bytes, more than ${LIMIT_BYTES}`);
   if (problems.length > 0) throw new Error(`Not fit to ship:\n  ${problems.join('\n  ')}`);
   rmSync(target, { recursive: true, force: true });
   renameSync(partial, target);
@@ -133,7 +148,7 @@ function prebuild() {
       `${path.relative(root, path.join(target, file))}  ${statSync(path.join(target, file)).size} bytes`,
     );
   }
-  console.log(`glibc ${GLIBC} or later`);
+  if (GLIBC !== undefined) console.log(`glibc ${GLIBC} or later`);
 }
 
 try {

@@ -6,10 +6,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { audit } from './package/audit.mjs';
+import { platformProblems, platformsIn } from './package/platforms.mjs';
 import { output } from './run.mjs';
 import { root as ownRoot } from './wheels.mjs';
 
-const PREBUILT = ['alexnet.node', 'libdnnl.so.3', 'libgomp.so.1'];
 const TESTS = ['test', 'test:package', 'docs'];
 /** What the notices must name: the parts that are shipped, in the versions that the build fetches. */
 const NOTICED = ['libdnnl.so.3', 'libgomp.so.1', 'libstdc++', 'node-addon-api', 'cudnn-frontend'];
@@ -48,12 +48,12 @@ function newestSource() {
 }
 
 function prebuildProblems() {
-  const missing = PREBUILT.filter((name) => !existsSync(at('prebuilds', 'linux-x64', name)));
-  if (missing.length > 0) {
-    return missing.map((name) => `prebuilds/linux-x64/${name} is missing: npm run prebuild`);
-  }
-  const made = statSync(at('prebuilds', 'linux-x64', 'alexnet.node')).mtimeMs;
-  return made < newestSource() ? ['prebuilds/linux-x64 is older than native/: npm run prebuild'] : [];
+  const missing = platformProblems(at('prebuilds'));
+  if (missing.length > 0) return missing.map((problem) => `prebuilds/${problem}: npm run prebuild`);
+  const newest = newestSource();
+  return platformsIn(at('prebuilds'))
+    .filter((name) => statSync(at('prebuilds', name, 'alexnet.node')).mtimeMs < newest)
+    .map((name) => `prebuilds/${name} is older than native/: npm run prebuild`);
 }
 
 function noticeProblems() {

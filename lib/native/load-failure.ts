@@ -3,8 +3,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
-/** The platforms for which packages hold a binary, and the oldest C library that it loads with. */
-const PREBUILT_GLIBC = '2.27';
+/** The oldest C library that a package's binary loads with. */
+const PREBUILT_GLIBC: Readonly<Record<string, string>> = { 'linux-x64': '2.27', 'linux-arm64': '2.31' };
 
 /** What is known of a failed load. */
 export interface LoadFacts {
@@ -153,8 +153,11 @@ function damaged(facts: LoadFacts): Diagnosis | undefined {
 }
 
 function prebuiltText({ prebuilt, platform }: LoadFacts): string {
-  const names = prebuilt.length > 0 ? prebuilt.join(', ') : platform;
-  return `a binary for one of: ${names} (Linux: glibc ${PREBUILT_GLIBC} or later)`;
+  const names = (prebuilt.length > 0 ? prebuilt : [platform]).map((name) => {
+    const glibc = PREBUILT_GLIBC[name];
+    return glibc === undefined ? name : `${name} (glibc ${glibc} or later)`;
+  });
+  return `a binary for one of: ${names.join(', ')}`;
 }
 
 /** One command that builds from source. */

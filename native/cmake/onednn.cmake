@@ -43,6 +43,12 @@ set_target_properties(onednn PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES ${onednn_include})
 if(onednn_library MATCHES "\\.a$")
   set(ONEDNN_RUNTIME "")
+elseif(WIN32)
+  # The .lib is a static library, or stands for the .dll.
+  set(ONEDNN_RUNTIME ${ONEDNN_ROOT}/bin/dnnl.dll)
+  if(NOT EXISTS ${ONEDNN_RUNTIME})
+    set(ONEDNN_RUNTIME "")
+  endif()
 else()
   set(ONEDNN_RUNTIME ${onednn_library})
 endif()
