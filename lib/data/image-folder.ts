@@ -31,6 +31,8 @@ const VALIDATION = ['val', 'validation'];
 const TEST = 'test';
 const SPLITS = [TRAIN, ...VALIDATION, TEST];
 
+const OF_A_RUN = /^(training\.lock|log\.jsonl|.+\.safetensors)$/;
+
 const LAYOUT =
   'expected DIR/<class>/<picture>, or DIR/train/<class>/<picture> with DIR/val/<class>/<picture>';
 const ENDINGS = PICTURE_EXTENSIONS.map((extension) => extension.slice(1)).join(', ');
@@ -40,6 +42,8 @@ const ENDINGS = PICTURE_EXTENSIONS.map((extension) => extension.slice(1)).join('
  * `DIR/test` of the same form, both optional. Pictures are the files called *.jpg, jpeg, png, bmp, gif, tif or tiff, in
  * capitals or not, in and below a class's folder; hidden files are ignored, symbolic links followed. Classes and files
  * are sorted by UTF-16 code units, which is the same on every machine.
+ *
+ * A folder without pictures that a training was written to is no class: `alexnet train . --out run` makes one.
  *
  * DIR/train is taken for a split, not for a class called "train", if it holds folders and no pictures of its own.
  * @throws DataError if the folder is missing or a file, has no pictures, fewer than two classes, classes without
@@ -69,7 +73,7 @@ export async function scanImageFolder(dir: string): Promise<ImageFolder> {
  * @throws DataError as {@link scanImageFolder} does
  */
 export async function scanClasses(dir: string): Promise<LabelledFiles> {
-  const { folders: classNames, pictures: loose, others: looseOthers } = await listFolder(dir);
+  const { folders, pictures: loose, others: looseOthers } = await listFolder(dir);
   if (loose.length > 0) {
     throw new DataError(
       `${dir}: ${loose.length} pictures lie outside of class folders (${shortened(loose)}); ${LAYOUT}. ` +
@@ -78,11 +82,15 @@ export async function scanClasses(dir: string): Promise<LabelledFiles> {
   }
   const [paths, labels, others] = [new PathList(), new NumberList(), new Map() as EndingCounts];
   countEndings(looseOthers, others);
-  const empty: string[] = [];
-  for (const [label, name] of classNames.entries()) {
-    const times = await findPictures(join(dir, name), { paths, others });
+  const [classNames, empty]: [string[], string[]] = [[], []];
+  for (const name of folders) {
+    const beside: EndingCounts = new Map();
+    const times = await findPictures(join(dir, name), { paths, others: beside });
+    if (times === 0 && (await isRun(join(dir, name)))) continue;
+    for (const [ending, count] of beside) others.set(ending, (others.get(ending) ?? 0) + count);
+    labels.push(classNames.length, { times });
+    classNames.push(name);
     if (times === 0) empty.push(name);
-    else labels.push(label, { times });
   }
   if (paths.length === 0) {
     throw new DataError(`${dir}: no pictures (${ENDINGS}) were found${inAddition(others)}; ${LAYOUT}`);
@@ -99,6 +107,12 @@ export async function scanClasses(dir: string): Promise<LabelledFiles> {
     );
   }
   return { classNames, paths, labels: labels.values };
+}
+
+/** Whether a training writes or has written to a folder: it may lie beside the classes that it learns. */
+async function isRun(folder: string): Promise<boolean> {
+  const { others } = await listFolder(folder);
+  return others.some((name) => OF_A_RUN.test(name));
 }
 
 /** Names of the folders that are splits: they hold folders, and no pictures of their own. */

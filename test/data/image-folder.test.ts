@@ -2,7 +2,7 @@
 // Invariant: files are never opened while scanning, so empty ones serve as pictures here.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { scanImageFolder } from '../../lib/data/image-folder.js';
 import type { LabelledFiles } from '../../lib/data/labelled-files.js';
@@ -61,6 +61,13 @@ describe('scanImageFolder', () => {
     );
     const { train } = await scanImageFolder(dir);
     assert.deepEqual(listed(dir, train), ['a: a/0.png', 'a: a/sub/deep/1.png', 'b: b/1.png']);
+  });
+
+  it('leaves out the folder of a training, but not a class that has weights beside its pictures', async () => {
+    const dir = folderOf('a/1.png', 'b/1.png', 'b/x.safetensors', 'run/last.safetensors', 'run/log.jsonl');
+    mkdirSync(join(dir, 'new'));
+    writeFileSync(join(dir, 'new', 'training.lock'), '{}');
+    assert.deepEqual((await scanImageFolder(dir)).train.classNames, ['a', 'b']);
   });
 
   it('recognises train, val and test', async () => {
