@@ -147,6 +147,9 @@ async function compare(): Promise<void> {
       for (const work of kinds) {
         const { pictures, peakMiB, perSecond } = await measure(work, at);
         if (pictures !== count) throw new Error(`${work}: ${pictures} pictures came, expected ${count}`);
+        console.error(
+          `${work}, ${count} pictures: ${Math.round(peakMiB)} MiB, ${Math.round(perSecond)} a second`,
+        );
         rows[work]![`${count}: MiB`] = Math.round(peakMiB);
         rows[work]![`${count}: a second`] = Math.round(perSecond);
       }
