@@ -68,10 +68,8 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
 }
 
 /** Winograd's convolution if it is allowed and faster. */
-std::optional<Plan> WinogradPlan(const CpuBackend& backend, const ConvolutionShape& shape,
-                                 memory::data_type type) {
-  auto winograd = backend.options().winograd ? Winograd::For(shape, type) : nullptr;
-  if (!winograd) return std::nullopt;
+std::optional<Plan> PlanOf(const CpuBackend& backend, std::shared_ptr<const Winograd> winograd) {
+  if (!winograd || !backend.options().winograd) return std::nullopt;
   Plan plan;
   plan.implementation = winograd->name();
   plan.winograd = std::move(winograd);
@@ -81,7 +79,8 @@ std::optional<Plan> WinogradPlan(const CpuBackend& backend, const ConvolutionSha
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
   const ConvolutionShape shape =
       Geometry(call).ShapeOf(call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape);
-  if (auto plan = WinogradPlan(backend, shape, TypeOf(call.inputs[0]->dtype))) return *std::move(plan);
+  if (auto plan = PlanOf(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
+    return *std::move(plan);
   const auto descriptor = ForwardDescriptor(
       backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
       TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr, call.Flag("relu"));
@@ -97,8 +96,8 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Geometry geometry(call);
   const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
   const memory::data_type type = TypeOf(call.inputs[1]->dtype);
-  const ConvolutionShape shape = geometry.ShapeOf(dx, w, dy).OfDataGradient();
-  if (auto plan = WinogradPlan(backend, shape, type)) return *std::move(plan);
+  const ConvolutionShape shape = geometry.ShapeOf(dx, w, dy);
+  if (auto plan = PlanOf(backend, Winograd::ForDataGradient(shape, type))) return *std::move(plan);
   const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, type, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
       backend.engine(), algorithm::convolution_direct, AnyLayout(dx, type),
@@ -148,7 +147,8 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
   const ConvolutionShape shape =
       Geometry(call).ShapeOf(call.inputs[0]->shape, call.outputs[0]->shape, call.inputs[1]->shape);
-  if (auto plan = WinogradPlan(backend, shape, TypeOf(call.inputs[0]->dtype))) return *std::move(plan);
+  if (auto plan = PlanOf(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
+    return *std::move(plan);
   const auto descriptor = BackwardWeightsDescriptor(backend, call);
   return {dnnl::convolution_backward_weights(descriptor),
           {{DNNL_ARG_SRC, descriptor.src_desc()},
@@ -163,8 +163,8 @@ Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
 void Conv2dForward(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeForward(backend, call); });
   if (plan->winograd) {
-    return plan->winograd->Convolve(backend, *call.inputs[0], *call.inputs[1], call.inputs[2].get(),
-                                    call.Flag("relu"), *call.outputs[0]);
+    return plan->winograd->Forward(backend, *call.inputs[0], *call.inputs[1], call.inputs[2].get(),
+                                   call.Flag("relu"), *call.outputs[0]);
   }
   std::unordered_map<int, Buffer> arguments = {
       {DNNL_ARG_SRC, In(backend, *call.inputs[0], plan->layout(DNNL_ARG_SRC))},
@@ -177,7 +177,7 @@ void Conv2dForward(CpuBackend& backend, OpCall& call) {
 void Conv2dBackwardData(CpuBackend& backend, OpCall& call) {
   const auto plan = backend.plans().Get(call, PlanKey(call), [&] { return MakeBackwardData(backend, call); });
   if (plan->winograd) {
-    return plan->winograd->ConvolveTurned(backend, *call.inputs[1], *call.inputs[0], *call.outputs[0]);
+    return plan->winograd->DataGradient(backend, *call.inputs[1], *call.inputs[0], *call.outputs[0]);
   }
   backend.Execute(*plan,
                   {{DNNL_ARG_WEIGHTS, Weights(backend, *call.inputs[0], plan->layout(DNNL_ARG_WEIGHTS))},

@@ -51,29 +51,46 @@ ConvolutionShape ConvolutionShape::OfDataGradient() const {
 }
 
 std::shared_ptr<const Winograd> Winograd::For(const ConvolutionShape& shape, memory::data_type type) {
-  if (shape.taps_h != shape.taps_w || shape.stride_h != 1 || shape.stride_w != 1) return nullptr;
-  // With AMX, bfloat16 is multiplied several times as fast as float32.
+  const auto direct = static_cast<double>(shape.taps_h * shape.taps_w);
+  if (shape.stride_h == 1 && shape.stride_w == 1) return Make(shape, type, direct, std::nullopt);
+  const std::optional<SpaceToDepth> blocks = SpaceToDepth::For(shape);
+  if (!blocks) return nullptr;
+  return Make(blocks->blocked(), type,
+              direct * static_cast<double>(shape.inputs) / static_cast<double>(blocks->blocked().inputs),
+              blocks);
+}
+
+std::shared_ptr<const Winograd> Winograd::ForDataGradient(const ConvolutionShape& shape,
+                                                          memory::data_type type) {
+  if (shape.stride_h != 1 || shape.stride_w != 1) return nullptr;
+  return Make(shape.OfDataGradient(), type, static_cast<double>(shape.taps_h * shape.taps_w), std::nullopt);
+}
+
+/** @param direct  multiplications of the direct convolution for an output pixel and a pair of channels */
+std::shared_ptr<const Winograd> Winograd::Make(const ConvolutionShape& shape, memory::data_type type,
+                                               double direct, std::optional<SpaceToDepth> blocks) {
+  if (shape.taps_h != shape.taps_w) return nullptr;
+  // With AMX, bfloat16 is multiplied several times as fast as float32; else twice as fast.
   const bool bfloat16 = type == memory::data_type::bf16;
   if (bfloat16 && HasInstructions(dnnl::cpu_isa::avx512_core_amx)) return nullptr;
   const Kernels* const kernels = KernelsFor(shape.taps_h);
   if (kernels == nullptr || shape.inputs % kernels->width != 0 || shape.outputs % kernels->width != 0) {
     return nullptr;
   }
-  // Multiplications for a pair of channels. Measured on AlexNet's layers with 1 to 128 images: transforming
-  // its filter takes as long as multiplying 50 tiles, transforms of tiles about a sixth of their
-  // multiplications.
+  // For a pair of channels. Measured on AlexNet's layers with 1 to 128 images: transforming its filter takes
+  // as long as multiplying 50 tiles, transforms of tiles about a sixth of their multiplications.
   constexpr int64_t kTilesOfFilter = 50;
   constexpr double kTransforms = 1.15, kLeastGain = 1.2;
   const int64_t tiles = shape.images * TilingOf(shape, *kernels).of_image();
   const double ours = kTransforms * static_cast<double>((tiles + kTilesOfFilter) * kPointsOfTile);
-  const int64_t direct = shape.images * shape.output_height * shape.output_width * shape.taps_h *
-                         shape.taps_w / (bfloat16 ? 2 : 1);
-  if (static_cast<double>(direct) < kLeastGain * ours) return nullptr;
-  return std::shared_ptr<const Winograd>(new Winograd(shape, *kernels));
+  direct *= static_cast<double>(shape.images * shape.output_height * shape.output_width) / (bfloat16 ? 2 : 1);
+  if (direct < kLeastGain * ours) return nullptr;
+  return std::shared_ptr<const Winograd>(new Winograd(shape, *kernels, std::move(blocks)));
 }
 
-Winograd::Winograd(const ConvolutionShape& shape, const Kernels& kernels)
+Winograd::Winograd(const ConvolutionShape& shape, const Kernels& kernels, std::optional<SpaceToDepth> blocks)
     : shape_(shape),
+      blocks_(std::move(blocks)),
       kernels_(kernels),
       tiling_(TilingOf(shape, kernels)),
       tiles_(shape.images * tiling_.of_image()) {}
@@ -98,21 +115,26 @@ Activations Winograd::View(const Buffer& buffer, int64_t channels, int64_t group
   return {data, bfloat16, dims[2], dims[3], strides[0], vector, strides[2], strides[3]};
 }
 
-void Winograd::Convolve(CpuBackend& backend, const Tensor& x, const Tensor& w, const Tensor* bias, bool relu,
-                        Tensor& y) const {
+void Winograd::Forward(CpuBackend& backend, const Tensor& x, const Tensor& w, const Tensor* bias, bool relu,
+                       Tensor& y) const {
   const int64_t filter = shape_.taps_h * shape_.taps_w;
-  Run(backend, x, w, bias, relu, {shape_.inputs * filter, filter, false}, y);
+  const Taps taps = {shape_.inputs * filter, filter, false};
+  if (blocks_) {
+    const Buffer weights = blocks_->Weights(backend, Plain(backend, w));
+    return Convolve(backend, blocks_->Images(backend, x), weights, taps, bias, relu, y);
+  }
+  Convolve(backend, Readable(backend, x), Plain(backend, w), taps, bias, relu, y);
 }
 
-void Winograd::ConvolveTurned(CpuBackend& backend, const Tensor& dy, const Tensor& w, Tensor& dx) const {
+void Winograd::DataGradient(CpuBackend& backend, const Tensor& dy, const Tensor& w, Tensor& dx) const {
   const int64_t filter = shape_.taps_h * shape_.taps_w;
-  Run(backend, dy, w, nullptr, false, {filter, shape_.outputs * filter, true}, dx);
+  const Taps taps = {filter, shape_.outputs * filter, true};
+  Convolve(backend, Readable(backend, dy), Plain(backend, w), taps, nullptr, false, dx);
 }
 
-void Winograd::Run(CpuBackend& backend, const Tensor& x, const Tensor& w, const Tensor* bias, bool relu,
-                   const Taps& taps, Tensor& y) const {
+void Winograd::Convolve(CpuBackend& backend, const Buffer& from, const Buffer& weights, const Taps& taps,
+                        const Tensor* bias, bool relu, Tensor& y) const {
   const int64_t inputs = shape_.inputs, outputs = shape_.outputs;
-  const Buffer from = Readable(backend, x), weights = Plain(backend, w);
   const Buffer shift = bias != nullptr ? Plain(backend, *bias) : Buffer{};
   const Buffer to = backend.Create(y, Preferred(y));
 
@@ -163,8 +185,10 @@ void Winograd::Run(CpuBackend& backend, const Tensor& x, const Tensor& w, const 
 void Winograd::WeightGradient(CpuBackend& backend, const Tensor& x, const Tensor& dy, Tensor& dw,
                               Tensor* db) const {
   const int64_t inputs = shape_.inputs, outputs = shape_.outputs, filter = shape_.taps_h * shape_.taps_w;
-  const Buffer from = Readable(backend, x), gradient = Readable(backend, dy);
-  const Buffer to = backend.CreatePlain(dw), shift = db != nullptr ? backend.CreatePlain(*db) : Buffer{};
+  const Buffer from = blocks_ ? blocks_->Images(backend, x) : Readable(backend, x);
+  const Buffer gradient = Readable(backend, dy), target = backend.CreatePlain(dw);
+  const Buffer to = blocks_ ? Floats(backend, shape_.groups * inputs * outputs * filter) : target;
+  const Buffer shift = db != nullptr ? backend.CreatePlain(*db) : Buffer{};
 
   constexpr int64_t kChunk = 288;
   const Matrices v_shape = {nullptr, kChunk, inputs}, z_shape = {nullptr, kChunk, outputs};
@@ -184,6 +208,7 @@ void Winograd::WeightGradient(CpuBackend& backend, const Tensor& x, const Tensor
                               to.floats() + group * inputs * outputs * filter);
     });
   }
+  if (blocks_) blocks_->UnblockWeights(to.floats(), target.floats());
 }
 
 void Winograd::Accumulate(const Activations& x, const Activations& dy, TileRange tiles, Matrices v,
