@@ -32,6 +32,8 @@ struct Vector {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
                      _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1)));
   }
+  /** Half a cache line would be written at a time. */
+  static constexpr bool kStreams = false;
   static Vector MultiplyAdd(Vector a, Vector b, Vector c) {
     return {_mm256_fmadd_ps(a.values, b.values, c.values)};
   }

@@ -31,6 +31,10 @@ struct Vector {
         _mm512_mask_or_epi32(_mm512_srli_epi32(sum, 16), nan, half, _mm512_set1_epi32(0x40));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(rounded));
   }
+  /** A vector is a cache line. */
+  static constexpr bool kStreams = true;
+  static void Stream(Vector vector, float* to) { _mm512_stream_ps(to, vector.values); }
+  static void FinishStream() { _mm_sfence(); }
   static Vector MultiplyAdd(Vector a, Vector b, Vector c) {
     return {_mm512_fmadd_ps(a.values, b.values, c.values)};
   }

@@ -50,6 +50,13 @@ struct Matrices {
   int64_t size() const { return kPointsOfTile * stride(); }
 };
 
+/** What is done with outputs. */
+struct Finish {
+  const float* bias;  // or null
+  bool relu;
+  bool stream;  // past the caches, for outputs that would not stay there
+};
+
 struct Kernels {
   const char* name;
   int64_t taps;     // of a filter, along one side
@@ -64,8 +71,8 @@ struct Kernels {
   /** x -> v [tile, channel] from row `first` on; tiles lie `padding` before the outputs they make. */
   void (*TransformInput)(const Activations& x, Tiling tiling, int64_t pad_top, int64_t pad_left,
                          TileRange tiles, int64_t first, Matrices v);
-  /** m [tile, channel] in panels -> y + bias (if not null), at least 0 if relu. */
-  void (*RestoreOutput)(Matrices m, Tiling tiling, TileRange tiles, const float* bias, bool relu,
+  /** m [tile, channel] in panels -> y. */
+  void (*RestoreOutput)(Matrices m, Tiling tiling, TileRange tiles, const Finish& finish,
                         const Activations& y);
   /** dy -> z [tile, channel] in panels from row `first` on; adds dy to sums [channel] if not null. */
   void (*TransformGradient)(const Activations& dy, Tiling tiling, TileRange tiles, int64_t first, Matrices z,

@@ -7,7 +7,8 @@
 namespace alexnet::cpu::winograd {
 
 /**
- * @tparam V  vector of float32: kWidth, Zero, Splat, Load, Store, of bfloat16 too, MultiplyAdd, Add, Max
+ * @tparam V  vector of float32: kWidth, Zero, Splat, Load, Store, of bfloat16 too, MultiplyAdd, Add, Max; if
+ * kStreams, Stream past the caches and FinishStream, which makes that visible to other threads
  * @tparam kVectors  of a panel, which with kRows rows fill the registers
  */
 template <typename V, int kTaps, int kRows, int kVectors>
@@ -151,8 +152,8 @@ struct KernelsOf {
                 : TransformInputOf<float>)(x, tiling, pad_top, pad_left, tiles, first, v);
   }
 
-  template <typename T>
-  static void RestoreOutputOf(Matrices m, Tiling tiling, TileRange tiles, const float* bias, bool relu,
+  template <typename T, bool kStream>
+  static void RestoreOutputOf(Matrices m, Tiling tiling, TileRange tiles, const Finish& finish,
                               const Activations& y) {
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const Window window(y, tiling, tile, 0, 0, kOutputs);
@@ -160,22 +161,34 @@ struct KernelsOf {
         V points[kPointsOfTile], values[kOutputs * kOutputs];
         LoadPoints(m, tile - tiles.begin, vector * kWidth, points);
         Transform(kRestoreOutput, points, values);
-        const V shift = bias != nullptr ? V::Load(bias + vector * kWidth) : V::Zero();
+        const V shift = finish.bias != nullptr ? V::Load(finish.bias + vector * kWidth) : V::Zero();
         T* const to = static_cast<T*>(y.data) + window.Offset(y) + vector * y.vector;
         for (int i = 0; i < window.end_row; ++i) {
           for (int j = 0; j < window.end_column; ++j) {
-            const V value = V::Add(values[i * kOutputs + j], shift);
-            V::Store(relu ? V::Max(V::Zero(), value) : value, to + i * y.row + j * y.column);
+            V value = V::Add(values[i * kOutputs + j], shift);
+            if (finish.relu) value = V::Max(V::Zero(), value);
+            T* const at = to + i * y.row + j * y.column;
+            if constexpr (kStream) {
+              V::Stream(value, at);
+            } else {
+              V::Store(value, at);
+            }
           }
         }
       }
     }
   }
 
-  static void RestoreOutput(Matrices m, Tiling tiling, TileRange tiles, const float* bias, bool relu,
+  static void RestoreOutput(Matrices m, Tiling tiling, TileRange tiles, const Finish& finish,
                             const Activations& y) {
-    (y.bfloat16 ? RestoreOutputOf<typename V::BFloat16> : RestoreOutputOf<float>)(m, tiling, tiles, bias,
-                                                                                  relu, y);
+    if (y.bfloat16) return RestoreOutputOf<typename V::BFloat16, false>(m, tiling, tiles, finish, y);
+    if constexpr (V::kStreams) {
+      if (finish.stream) {
+        RestoreOutputOf<float, true>(m, tiling, tiles, finish, y);
+        return V::FinishStream();
+      }
+    }
+    RestoreOutputOf<float, false>(m, tiling, tiles, finish, y);
   }
 
   template <typename T>

@@ -152,6 +152,9 @@ void Winograd::Convolve(CpuBackend& backend, const Buffer& from, const Buffer& w
     }
   });
 
+  // More than what the next operation would find in a cache.
+  constexpr size_t kCachedBytes = size_t{16} << 20;
+  const bool stream = to.layout.get_size() > kCachedBytes;
   // Long enough that the weights are not read too often, short enough for everybody to get some.
   constexpr int64_t kLongestChunk = 96, kRows = 6;
   const int64_t threads = omp_get_max_threads();
@@ -176,8 +179,9 @@ void Winograd::Convolve(CpuBackend& backend, const Buffer& from, const Buffer& w
                             m.at(point) + column * tiles.count());
         }
       }
-      const float* const bias_of_group = bias != nullptr ? shift.floats() + group * outputs : nullptr;
-      kernels_.RestoreOutput(m, tiling_, tiles, bias_of_group, relu, View(to, outputs, group));
+      const winograd::Finish finish = {bias != nullptr ? shift.floats() + group * outputs : nullptr, relu,
+                                       stream};
+      kernels_.RestoreOutput(m, tiling_, tiles, finish, View(to, outputs, group));
     }
   });
 }

@@ -41,7 +41,7 @@ class Winograd {
   dnnl::memory::desc Preferred(const Tensor& tensor) const;
   Buffer Readable(CpuBackend& backend, const Tensor& tensor) const;
   winograd::Activations View(const Buffer& buffer, int64_t channels, int64_t group) const;
-  void Convolve(CpuBackend& backend, const Buffer& x, const Buffer& w, const winograd::Taps& taps,
+  void Convolve(CpuBackend& backend, const Buffer& from, const Buffer& weights, const winograd::Taps& taps,
                 const Tensor* bias, bool relu, Tensor& y) const;
   void Accumulate(const winograd::Activations& x, const winograd::Activations& dy, winograd::TileRange tiles,
                   winograd::Matrices v, winograd::Matrices z, winograd::Matrices du, float* sums) const;
