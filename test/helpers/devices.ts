@@ -77,8 +77,8 @@ export class TestDevice {
     this.kind = target === 'cpu' ? 'cpu' : 'cuda';
   }
 
-  open(): void {
-    this.#device = openTarget(this.target);
+  open(options: DeviceOptions = {}): void {
+    this.#device = openTarget(this.target, options);
   }
 
   /** The simulated GPU notices what a real one forgives until it does not. */
@@ -175,13 +175,15 @@ const SIMULATED_TIMEOUT_MS = 300_000;
 export interface SuiteOptions {
   /** Dozens of steps of a network: too many for the simulated GPU. Default false. */
   readonly long?: boolean;
+  /** What the device is opened with. */
+  readonly device?: DeviceOptions;
 }
 
 /** A suite for each device under test. */
 export function forEachDevice(
   title: string,
   suite: (on: TestDevice) => void,
-  { long = false }: SuiteOptions = {},
+  { long = false, device = {} }: SuiteOptions = {},
 ): void {
   for (const target of testTargets) {
     if (long && target === 'simulated cuda') continue;
@@ -189,7 +191,7 @@ export function forEachDevice(
       if (target === 'simulated cuda') this.timeout(SIMULATED_TIMEOUT_MS);
       const on = new TestDevice(target);
       let tensors = 0;
-      before(() => on.open());
+      before(() => on.open(device));
       beforeEach(() => {
         tensors = on.device.memory().tensors;
       });

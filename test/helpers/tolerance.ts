@@ -144,8 +144,8 @@ const NETS = {
     'ten steps; torch float32 is 2e-7 to 2e-5 off, 1.4e-4 once a unit of fc6 or fc7 flips',
   ),
   weightUpdates: net(
-    1e-1,
-    'ten steps of batch 4; 3e-4 to 6e-2 was seen in conv1: one flip in fc7 is 1e-2 of a gradient. ' +
+    5e-2,
+    'ten steps of batch 4; 3e-4 to 4e-2 was seen in conv1: one flip in fc7 is 1e-2 of a gradient. ' +
       'Another form of SGD is .4 off, no weight decay .3 in conv1',
   ),
   biasUpdates: net(
