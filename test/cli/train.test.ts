@@ -468,7 +468,7 @@ describe('a training that is interrupted', () => {
     assert.match(refused.stderr, /^error: --batch-size and --resume exclude each other/);
     const second = await alexnet(['train', '--resume', join(cwd, 'run'), '--json']);
     assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stderr, /\nresumed: epoch 1\/2, after step \d, from /);
+    assert.match(second.stderr, /\nresumed: epoch [12]\/2, after step \d, from /);
     const [whole, resumed] = await Promise.all(
       ['whole', 'run'].map((run) => tensorsOf(join(cwd, run, 'last.safetensors'))),
     );
