@@ -20,6 +20,7 @@ export { batchesPerEpoch, loadBatches, type LoadedBatch, type LoaderOptions } fr
 export { computeMean, type MeanOptions } from './mean.js';
 export { DEFAULT_SIDE, MOST_PROPORTION, resizeToSquare, type Framing } from './resize.js';
 export { pngSheet } from './sheet.js';
+export type { Paths } from './path-list.js';
 export { PICTURE_EXTENSIONS } from './scan-folder.js';
 export { decoderInfo, type Decoder, type DecoderInfo, type DecoderStatus } from './codecs/index.js';
 export type { Sampler } from './sampler.js';

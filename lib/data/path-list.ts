@@ -1,7 +1,7 @@
 // Paths of many files, packed into bytes: of each only what differs from the one before it, and no object a path.
 // Invariant: a list is only added to; it gives what was added, in the order in which it was.
 
-/** What holds paths: an array of strings, or a {@link PathList}. */
+/** What holds paths: an array of strings, or the packed list of a scan. */
 export type Paths = Pick<readonly string[], 'length' | 'at'> & Iterable<string>;
 
 /** Paths that are looked through to find one: the first of each group is stored whole. */
