@@ -1,5 +1,6 @@
 # oneDNN: -DONEDNN_ROOT=<prefix with include/ and lib/> wins; else the PyPI wheels, pinned by hash.
-# Defines the imported target onednn and ONEDNN_RUNTIME, the library to ship beside the addon (empty if static).
+# Defines the imported target onednn; ONEDNN_RUNTIME, the library to put beside the addon (empty if there is none); and
+# ONEDNN_FOLDER, where the addon looks for a shared library of the user's, whatever version its name has.
 
 if(ONEDNN_ROOT)
   set(onednn_include ${ONEDNN_ROOT}/include)
@@ -41,14 +42,15 @@ add_library(onednn UNKNOWN IMPORTED)
 set_target_properties(onednn PROPERTIES
   IMPORTED_LOCATION ${onednn_library}
   INTERFACE_INCLUDE_DIRECTORIES ${onednn_include})
+set(ONEDNN_RUNTIME "")
+set(ONEDNN_FOLDER "")
 if(onednn_library MATCHES "\\.a$")
-  set(ONEDNN_RUNTIME "")
-elseif(WIN32)
-  # The .lib is a static library, or stands for the .dll.
-  set(ONEDNN_RUNTIME ${ONEDNN_ROOT}/bin/dnnl.dll)
-  if(NOT EXISTS ${ONEDNN_RUNTIME})
-    set(ONEDNN_RUNTIME "")
-  endif()
-else()
+  # It becomes part of the addon.
+elseif(NOT ONEDNN_ROOT)
   set(ONEDNN_RUNTIME ${onednn_library})
+elseif(NOT WIN32)
+  set(ONEDNN_FOLDER ${ONEDNN_ROOT}/lib)
+elseif(EXISTS ${ONEDNN_ROOT}/bin/dnnl.dll)
+  # Else the .lib is a static library.
+  set(ONEDNN_RUNTIME ${ONEDNN_ROOT}/bin/dnnl.dll)
 endif()

@@ -66,6 +66,15 @@ void Copy(void* target, const void* source, size_t bytes) {
   });
 }
 
+/** On other processors than x86, oneDNN gives the same numbers to other instructions. */
+dnnl::cpu_isa EffectiveIsa() {
+#if defined(__x86_64__) || defined(_M_X64)
+  return dnnl::get_effective_cpu_isa();
+#else
+  return dnnl::cpu_isa::isa_default;
+#endif
+}
+
 const char* IsaName(dnnl::cpu_isa isa) {
   switch (isa) {
     case dnnl::cpu_isa::sse41:
@@ -116,10 +125,9 @@ void CheckTypes(const OpCall& call) {
     for (const TensorPtr& tensor : *tensors) {
       if (!tensor) continue;
       if (tensor->dtype == DType::kFloat16 || (tensor->dtype == DType::kBFloat16 && !has_bfloat16)) {
-        throw Error(
-            ErrorCode::kUnsupported,
-            Message("the cpu device (", IsaName(dnnl::get_effective_cpu_isa()), ") does not compute in ",
-                    ToString(tensor->dtype), "; convert to float32 with cast"));
+        throw Error(ErrorCode::kUnsupported,
+                    Message("the cpu device (", IsaName(EffectiveIsa()), ") does not compute in ",
+                            ToString(tensor->dtype), "; convert to float32 with cast"));
       }
     }
   }
@@ -144,7 +152,7 @@ std::vector<std::pair<std::string, std::string>> CpuBackend::Describe() const {
   const dnnl_version_t* version = dnnl_version();
   return {{"threads", std::to_string(options_.threads)},
           {"oneDNN", Message(version->major, ".", version->minor, ".", version->patch)},
-          {"instructionSet", IsaName(dnnl::get_effective_cpu_isa())},
+          {"instructionSet", IsaName(EffectiveIsa())},
           {"bfloat16", BFloat16Support()},
           {"float16", "none"}};
 }
@@ -308,7 +316,7 @@ Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& la
 }
 
 bool HasInstructions(dnnl::cpu_isa isa) {
-  const int effective = static_cast<int>(dnnl::get_effective_cpu_isa()), wanted = static_cast<int>(isa);
+  const int effective = static_cast<int>(EffectiveIsa()), wanted = static_cast<int>(isa);
   return (effective & wanted) == wanted;
 }
 

@@ -22,7 +22,7 @@ int64_t DivideUp(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-const Kernels* KernelsFor(int64_t taps) {
+const Kernels* KernelsFor([[maybe_unused]] int64_t taps) {
 #if defined(ALEXNET_WINOGRAD)
   if (HasInstructions(dnnl::cpu_isa::avx512_core)) return winograd::Avx512Kernels(taps);
   if (HasInstructions(dnnl::cpu_isa::avx2)) return winograd::Avx2Kernels(taps);
