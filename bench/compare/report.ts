@@ -184,7 +184,8 @@ function floorSection({ ceilings, floors, measured }: Comparison): string {
     '## The floor of a training step, batch 128',
     `Largest matrix product: ${float32GFlops} GFLOP/s in float32, ${bfloat16GFlops || 'none'} in bfloat16; copy: ` +
       `${copyGBps} GB/s, read and written. A layer's floor is its arithmetic at the one or its bytes at the other, ` +
-      'whichever takes longer.',
+      'whichever takes longer. The arithmetic is that of the definition: convolutions by Winograd do with a third of it, ' +
+      'and so can be below.',
     ...lines,
   ].join('\n\n');
 }
