@@ -31,7 +31,7 @@ import { integer, text } from './values.js';
 const positionals = { dir: positional('DIR', 'pictures, as for train') };
 
 const options = {
-  out: option({ value: 'FILE', parse: text, absent: 'sheet.png', help: 'the PNG file to write' }),
+  sheet: option({ value: 'FILE', parse: text, absent: 'sheet.png', help: 'the PNG file to write' }),
   pictures: option({
     value: 'N',
     parse: integer({ from: 1, to: 64 }),
@@ -68,7 +68,7 @@ export const augment = command({
   details: ['Each row of the sheet is a picture: as it is stored, then samples of it.'],
   examples: [
     'alexnet augment flowers',
-    'alexnet augment flowers --pca-colour --samples 10 --out flowers.png',
+    'alexnet augment flowers --pca-colour --samples 10 --sheet flowers.png',
   ],
   run: makeSheet,
 });
@@ -91,8 +91,8 @@ async function makeSheet(args: Arguments): Promise<ExitCode> {
       samples.forEach((sample, i) => (rows[i] ??= [storedPicture(batch, i)]).push(sample));
     }
     for (const { path, reason } of dataset.failures) note(`skipped ${path}: ${reason}`);
-    await write(args.out, await pngSheet(rows));
-    print(`${args.out}: ${counted(rows.length, 'picture')}, ${counted(args.samples, 'sample')} each`);
+    await write(args.sheet, await pngSheet(rows));
+    print(`${args.sheet}: ${counted(rows.length, 'picture')}, ${counted(args.samples, 'sample')} each`);
     return 0;
   } finally {
     await dataset.close();

@@ -18,7 +18,7 @@ describe('alexnet augment', () => {
     alexnet(['augment', 'pictures', '--threads', '2', ...more], { cwd });
 
   it('writes a row a picture: the stored square, then samples', async () => {
-    const { code, stdout, stderr } = await sheet('--pictures', '3', '--samples', '2', '--out', 'a.png');
+    const { code, stdout, stderr } = await sheet('--pictures', '3', '--samples', '2', '--sheet', 'a.png');
     assert.equal(code, 0, stderr);
     assert.equal(stdout, 'a.png: 3 pictures, 2 samples each\n');
     const { width, height, data } = await decodeFile(join(cwd, 'a.png'));
@@ -37,7 +37,7 @@ describe('alexnet augment', () => {
   });
 
   it('says where it cannot write, without a stack', async () => {
-    const { code, stderr } = await sheet('--pictures', '1', '--samples', '1', '--out', 'nowhere/a.png');
+    const { code, stderr } = await sheet('--pictures', '1', '--samples', '1', '--sheet', 'nowhere/a.png');
     assert.equal(code, 1);
     assert.match(stderr, /^error: nowhere\/a.png: cannot be written: ENOENT.*\n$/);
   });
@@ -49,7 +49,7 @@ describe('alexnet augment', () => {
       ['d', '2'],
     ] as const) {
       const how = ['--pca-colour', '--resized-crop', '--erasing', '--input-size', '64'];
-      const { code, stderr } = await sheet('--pictures', '2', '--out', `${name}.png`, '--seed', seed, ...how);
+      const { code, stderr } = await sheet('--pictures', '2', '--sheet', `${name}.png`, '--seed', seed, ...how);
       assert.equal(code, 0, stderr);
     }
     const bytes = (name: string): Buffer => readFileSync(join(cwd, `${name}.png`));
