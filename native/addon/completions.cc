@@ -20,7 +20,7 @@ Completions::Ticket Completions::Expect(const Napi::Promise::Deferred& deferred,
 
 void Completions::Post(Ticket ticket, Settle settle) {
   auto message = std::make_unique<Message>(Message{ticket, std::move(settle)});
-  if (function_.NonBlockingCall(message.get()) == napi_ok) message.release();
+  if (function_.NonBlockingCall(message.get()) == napi_ok) static_cast<void>(message.release());
 }
 
 void Completions::Deliver(Napi::Env env, Napi::Function, Completions* completions, Message* message) {
@@ -36,7 +36,7 @@ void Completions::Finish(const Message& message) {
   if (pending_.empty()) function_.Unref(env_);
   try {
     message.settle(pending.deferred);
-  } catch (const Napi::Error&) {
+  } catch (const Napi::Error&) {  // NOLINT(bugprone-empty-catch)
     // The environment is being terminated: there is nobody left to tell.
   }
 }

@@ -151,6 +151,7 @@ class View {
 
 std::vector<Picture> PicturesOfOneSize(const uint8_t* images, const Shape& shape) {
   std::vector<Picture> pictures;
+  pictures.reserve(static_cast<size_t>(shape[0]));
   for (int64_t i = 0; i < shape[0]; ++i)
     pictures.push_back({images + i * shape[1] * shape[2] * 3, shape[1], shape[2]});
   return pictures;
