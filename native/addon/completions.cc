@@ -20,7 +20,8 @@ Completions::Ticket Completions::Expect(const Napi::Promise::Deferred& deferred,
 
 void Completions::Post(Ticket ticket, Settle settle) {
   auto message = std::make_unique<Message>(Message{ticket, std::move(settle)});
-  if (function_.NonBlockingCall(message.get()) == napi_ok) static_cast<void>(message.release());
+  if (function_.NonBlockingCall(message.get()) == napi_ok)
+    message.release();  // NOLINT(bugprone-unused-return-value)
 }
 
 void Completions::Deliver(Napi::Env env, Napi::Function, Completions* completions, Message* message) {
