@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { trainKilled } from '../train/killing.js';
+import { canTrain, trainKilled, type KilledSetup } from '../train/killing.js';
 
 const [kills = '50', seed = '1'] = process.argv.slice(2);
 /** In one run; then the next one begins. */
@@ -25,15 +25,15 @@ async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-async function soak(threads: number, wanted: number, seed: number): Promise<Tally> {
-  const whole = await inFolder((folder) => trainKilled(folder, { threads, mostKills: 0, seed }));
+async function soak(setup: KilledSetup, wanted: number, seed: number): Promise<Tally> {
+  const whole = await inFolder((folder) => trainKilled(folder, { ...setup, mostKills: 0, seed }));
   const tally: Tally = { kills: 0, runs: 0, lost: 0, different: 0 };
   while (tally.kills < wanted) {
     const mostKills = Math.min(MOST_KILLS_A_RUN, wanted - tally.kills);
     tally.runs++;
     try {
       const ended = await inFolder((folder) =>
-        trainKilled(folder, { threads, mostKills, seed: seed + tally.runs }),
+        trainKilled(folder, { ...setup, mostKills, seed: seed + tally.runs }),
       );
       tally.kills += ended.kills;
       if (ended.result !== whole.result) tally.different++;
@@ -42,14 +42,21 @@ async function soak(threads: number, wanted: number, seed: number): Promise<Tall
       tally.lost++;
       console.error((error as Error).message);
     }
-    console.log(JSON.stringify({ threads, ...tally }));
+    console.log(JSON.stringify({ ...setup, ...tally }));
   }
   return tally;
 }
 
+/** What this machine has a device for; float16 is the simulated GPU's, whose threads are not ours. */
+const setups = [
+  ...[1, 2].flatMap((threads) =>
+    (['float32', 'bfloat16'] as const).map((precision) => ({ threads, precision })),
+  ),
+  { threads: 2, precision: 'float16' } as const,
+].filter(({ precision }) => canTrain(precision));
 const tallies: Tally[] = [];
-for (const threads of [1, 2]) {
-  tallies.push(await soak(threads, Math.ceil(Number(kills) / 2), Number(seed) * 1000));
+for (const [i, setup] of setups.entries()) {
+  tallies.push(await soak(setup, Math.ceil(Number(kills) / setups.length), (Number(seed) + i) * 1000));
 }
 const failed = tallies.some(({ lost, different }) => lost > 0 || different > 0);
 console.log(failed ? 'FAILED' : 'no run was lost, no bit differs');

@@ -2,17 +2,22 @@
 // Invariant: the weights are those of a training that nobody killed, bit for bit.
 import assert from 'node:assert/strict';
 import { tempFiles } from '../data/temp-folder.js';
-import { trainKilled } from './killing.js';
+import { canTrain, trainKilled } from './killing.js';
 
 describe('a training that is killed', () => {
-  for (const [threads, mostKills] of [
-    [1, 1],
-    [2, 3],
+  for (const [setup, mostKills] of [
+    [{ threads: 1, precision: 'float32' }, 1],
+    [{ threads: 2, precision: 'float32' }, 3],
+    [{ threads: 1, precision: 'bfloat16' }, 1],
+    [{ threads: 2, precision: 'bfloat16' }, 2],
   ] as const) {
-    it(`up to ${mostKills} times with ${threads} thread(s) ends with the weights of one that was not`, async () => {
+    const { threads, precision } = setup;
+    const what = `up to ${mostKills} times in ${precision} with ${threads} thread(s)`;
+    it(`${what} ends with the weights of one that was not`, async function () {
+      if (!canTrain(precision)) return this.skip();
       const [whole, killed] = await Promise.all([
-        trainKilled(tempFiles({}), { threads, mostKills: 0, seed: 0 }),
-        trainKilled(tempFiles({}), { threads, mostKills, seed: threads }),
+        trainKilled(tempFiles({}), { ...setup, mostKills: 0, seed: 0 }),
+        trainKilled(tempFiles({}), { ...setup, mostKills, seed: threads }),
       ]);
       assert.ok(killed.kills > 0);
       assert.equal(killed.result, whole.result);

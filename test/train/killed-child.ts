@@ -1,4 +1,4 @@
-// A process that trains in a folder, or goes on there; it is killed by its parent. Arguments: FOLDER THREADS.
+// A process that trains in a folder, or goes on there; it is killed by its parent. Arguments: FOLDER THREADS PRECISION.
 // Invariant: writes a line when training begins, and one with the SHA-256 of all weights when it ends.
 import { createHash } from 'node:crypto';
 import { InMemoryDataset } from '../../lib/data/index.js';
@@ -13,9 +13,10 @@ import {
   Sequential,
 } from '../../lib/layers/index.js';
 import { Model } from '../../lib/models/index.js';
-import { openDevice } from '../../lib/tensor/device.js';
 import { checkpointsIn, Trainer } from '../../lib/train/index.js';
+import type { Precision } from '../../lib/tensor/dtype.js';
 import { hashUniform } from '../helpers/hash-values.js';
+import { openFor } from './killing.js';
 
 const [SIDE, CROP, CLASSES, PICTURES] = [20, 17, 10, 203];
 
@@ -29,8 +30,8 @@ function pictures(): InMemoryDataset {
 }
 
 /** Every kind of layer that AlexNet has, with channels that fill no vector. */
-function makeModel(): Model {
-  const network = new Sequential([
+function makeModel(precision: Precision): Model {
+  const layers = [
     new Conv2d({ name: 'conv1', inChannels: 3, outChannels: 20, kernelSize: 5, padding: 2 }),
     new ReLU({ name: 'relu1' }),
     new LocalResponseNorm({ name: 'lrn1', size: 5, alpha: 1e-4, alphaOver: 'sum', beta: 0.75, k: 2 }),
@@ -42,13 +43,14 @@ function makeModel(): Model {
     new ReLU({ name: 'relu3' }),
     new Dropout({ name: 'drop3', stream: 3 }),
     new Linear({ name: 'fc4', inFeatures: 50, outFeatures: CLASSES }),
-  ]);
+  ];
+  const network = new Sequential(layers, { ...(precision !== 'float32' && { precision }) });
   return new Model({ network, inputShape: [3, CROP, CROP] });
 }
 
-const [folder = '', threads] = process.argv.slice(2);
-const device = openDevice('cpu', { threads: Number(threads) });
-const model = makeModel();
+const [folder = '', threads, precision = 'float32'] = process.argv.slice(2);
+const device = openFor(precision as Precision, { threads: Number(threads) });
+const model = makeModel(precision as Precision);
 const checkpoints = { everySteps: 1, keep: 3 };
 const trainer =
   (await checkpointsIn(folder)).length > 0

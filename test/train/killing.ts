@@ -3,8 +3,31 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { randomWords, uniformBelow } from '../../lib/random.js';
+import { openDevice, type Device } from '../../lib/tensor/device.js';
+import type { Precision } from '../../lib/tensor/dtype.js';
+import { isSimulatorBuilt, useSimulator } from '../helpers/simulator.js';
 
 const CHILD = fileURLToPath(new URL('./killed-child.js', import.meta.url));
+
+export interface KilledSetup {
+  readonly threads: number;
+  /** float16 is the simulated GPU's, and goes with a loss scale. */
+  readonly precision: Precision;
+}
+
+/** The device that a precision is tried on. */
+export function openFor(precision: Precision, { threads }: Pick<KilledSetup, 'threads'>): Device {
+  if (precision !== 'float16') return openDevice('cpu', { threads });
+  useSimulator();
+  return openDevice('cuda');
+}
+
+/** Whether this machine has a device for it. */
+export function canTrain(precision: Precision): boolean {
+  if (precision === 'float16') return isSimulatorBuilt();
+  using device = openFor(precision, { threads: 1 });
+  return device.support(precision) === 'fast';
+}
 
 /** How one process ended. */
 interface Life {
@@ -17,9 +40,9 @@ interface Life {
 /** @param options.killAfterMs  from its first step on; undefined: never */
 function live(
   folder: string,
-  { threads, killAfterMs }: { readonly threads: number; readonly killAfterMs: number | undefined },
+  { threads, precision, killAfterMs }: KilledSetup & { readonly killAfterMs: number | undefined },
 ): Promise<Life> {
-  const child = spawn(process.execPath, [CHILD, folder, String(threads)], {
+  const child = spawn(process.execPath, [CHILD, folder, String(threads), precision], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
@@ -51,13 +74,12 @@ export interface KilledTraining {
  */
 export async function trainKilled(
   folder: string,
-  options: { readonly threads: number; readonly mostKills: number; readonly seed: number },
+  { mostKills, seed, ...setup }: KilledSetup & { readonly mostKills: number; readonly seed: number },
 ): Promise<KilledTraining> {
-  const { threads, mostKills, seed } = options;
   for (let kills = 0; ;) {
     const [word] = randomWords({ seed, index: kills, stream: 77 });
     const killAfterMs = kills < mostKills ? uniformBelow(400, [word]) : undefined;
-    const { killed, result, stderr } = await live(folder, { threads, killAfterMs });
+    const { killed, result, stderr } = await live(folder, { ...setup, killAfterMs });
     if (result !== undefined) return { kills, result };
     if (!killed) throw new Error(`the run in ${folder} is lost after ${kills} kills: ${stderr}`);
     kills++;

@@ -14,7 +14,7 @@ import {
   type TrainingEvent,
 } from '../../lib/train/index.js';
 import { tempFiles } from '../data/temp-folder.js';
-import { forEachDevice, type TestDevice } from '../helpers/devices.js';
+import { forEachDevice, supportOf, type TestDevice } from '../helpers/devices.js';
 import { CLASSES, pictures, smallModel } from './small.js';
 
 /** Four steps an epoch. */
@@ -123,6 +123,32 @@ forEachDevice('training that is resumed', (on) => {
         assert.equal(second.events[0]?.type, 'resumed');
         assertSame([first, second], whole, `stopped after step ${step}`);
       }
+    });
+  }
+
+  for (const precision of ['bfloat16', 'float16'] as const) {
+    it(`in ${precision} is that of a run that was never stopped, loss scale and all`, async function () {
+      if (supportOf(on.target, precision) !== 'fast') return this.skip();
+      const runs = [tempFiles({}), tempFiles({})] as const;
+      const part = async (out: string, stop?: Stop): Promise<Trained> => {
+        using model = smallModel(on, { precision });
+        const begun = (await checkpointsIn(out)).length > 0;
+        const options = { device: on.device, model };
+        return await train(
+          begun ? await Trainer.resume(out, options) : new Trainer(model, { ...BASE, out }),
+          stop,
+        );
+      };
+      const whole = await part(runs[0]);
+      const parts = [
+        await part(runs[1], afterStep(3)),
+        await part(runs[1], afterStep(9)),
+        await part(runs[1]),
+      ];
+      assertSame(parts, whole, precision);
+      const [expected, found] = await Promise.all(runs.map((run) => findCheckpoint(run)));
+      assert.deepEqual(found?.lossScale, expected?.lossScale);
+      assert.equal(expected?.lossScale !== undefined, precision === 'float16');
     });
   }
 

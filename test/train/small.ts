@@ -3,6 +3,7 @@
 import { InMemoryDataset } from '../../lib/data/index.js';
 import { Conv2d, Flatten, Linear, ReLU, Sequential } from '../../lib/layers/index.js';
 import { Model, Preprocessing } from '../../lib/models/index.js';
+import type { Precision } from '../../lib/tensor/dtype.js';
 import type { TestDevice } from '../helpers/devices.js';
 import { hashNdArray } from '../helpers/reference.js';
 
@@ -20,14 +21,16 @@ export function pictures(): InMemoryDataset {
 
 export function smallModel(
   { device }: Pick<TestDevice, 'device'>,
-  { crop = CROP, seed = 4 }: { readonly crop?: number; readonly seed?: number } = {},
+  options: { readonly crop?: number; readonly seed?: number; readonly precision?: Precision } = {},
 ): Model {
-  const network = new Sequential([
+  const { crop = CROP, seed = 4, precision } = options;
+  const layers = [
     new Conv2d({ name: 'conv', inChannels: 3, outChannels: 4, kernelSize: 3 }),
     new ReLU({ name: 'relu' }),
     new Flatten({ name: 'flatten' }),
     new Linear({ name: 'fc', inFeatures: 4 * (crop - 2) ** 2, outFeatures: CLASSES }),
-  ]);
+  ];
+  const network = new Sequential(layers, { ...(precision && { precision }) });
   const model = new Model({ network, inputShape: [3, crop, crop] });
   model.preprocessing = new Preprocessing({
     side: SIDE,
