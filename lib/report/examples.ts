@@ -1,5 +1,6 @@
 // Some held-out pictures, what the network says of them, and the training pictures that it finds most like them.
 // Invariant: the pictures are chosen once, evenly over the set; the same ones are shown after every epoch.
+import { setImmediate } from 'node:timers/promises';
 import { centreCrop, loadBatches, subsetDataset, type ImageBatch, type ImageDataset } from '../data/index.js';
 import { Linear, ReLU } from '../layers/index.js';
 import type { Model } from '../models/index.js';
@@ -13,6 +14,8 @@ import { thumbnailsOf } from './thumbnails.js';
 const PICTURES = 8;
 const NEIGHBOURS = 6;
 const TOP = 5;
+/** Pictures that are compared at a time: a few milliseconds of the event loop. */
+const COMPARED = 16;
 
 interface Shown {
   readonly dataset: ImageDataset;
@@ -83,7 +86,12 @@ export class ExamplePictures {
     const train = evenly(this.#data.train, pictures);
     const nearest = new NearestPictures(queries, NEIGHBOURS);
     for await (const { features, indices } of extractFeatures(this.#model, train, { layer, batchSize: 64 })) {
-      nearest.add(features, indices);
+      const size = features.length / indices.length;
+      for (let at = 0; at < indices.length; at += COMPARED) {
+        const some = indices.subarray(at, at + COMPARED);
+        nearest.add(features.subarray(at * size, (at + some.length) * size), some);
+        await setImmediate();
+      }
     }
     const wanted = [...new Set(nearest.found.flatMap((list) => list.map(({ index }) => index)))];
     const thumbnails = await thumbnailsOf(train, wanted);

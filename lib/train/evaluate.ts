@@ -191,18 +191,23 @@ function checkFinite(
  */
 export function checkClasses(model: Model, dataset: ImageDataset, name = 'The model'): void {
   const { classNames } = dataset;
-  if (classNames.length !== model.classes) {
+  const [known, found] = [new Set(model.classNames), new Set(classNames)];
+  const missing = model.classNames.filter((className) => !found.has(className));
+  const strange = classNames.filter((className) => !known.has(className));
+  if (missing.length > 0 || strange.length > 0) {
     throw new DataError(
-      `${name} has ${model.classes} classes, the pictures ${classNames.length} (${preview(classNames)}).`,
+      `${name} has ${model.classes} classes, the pictures ${classNames.length}.` +
+        (missing.length > 0 ? ` Without pictures: ${preview(missing)}.` : '') +
+        (strange.length > 0 ? ` Unknown to the model: ${preview(strange)}.` : '') +
+        ' They must be the same classes in the same order.',
     );
   }
   const unlike = classNames.findIndex((className, i) => className !== model.classNames[i]);
-  if (unlike >= 0) {
-    throw new DataError(
-      `${name}: class ${unlike} is '${model.classNames[unlike]}', of the pictures '${classNames[unlike]}': ` +
-        'they must be the same classes in the same order.',
-    );
-  }
+  if (unlike < 0) return;
+  throw new DataError(
+    `${name}: class ${unlike} is '${model.classNames[unlike]}', of the pictures '${classNames[unlike]}': ` +
+      'they must be the same classes in the same order.',
+  );
 }
 
 /** @throws ArgumentError if the model was made for pictures of another stored size, or for none */

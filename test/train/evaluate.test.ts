@@ -138,6 +138,11 @@ forEachDevice('evaluate', (on) => {
     other.classNames = ['0', '1', '2', '3', '4', '6', '5'];
     await assert.rejects(evaluate([], pictures()), /there is no model/);
     await assert.rejects(evaluate([model, other], pictures()), /Model 2 of 2: class 5 is '6'/);
+    other.classNames = ['0', '1', '2', '3', '4', '5', 'owl'];
+    await assert.rejects(
+      evaluate(other, pictures()),
+      /has 7 classes, the pictures 7\. Without pictures: owl\. Unknown to the model: 6\. They must/,
+    );
   });
 
   it('says at which picture the outputs are no numbers, and leaves nothing on the device', async () => {
