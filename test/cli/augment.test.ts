@@ -49,7 +49,15 @@ describe('alexnet augment', () => {
       ['d', '2'],
     ] as const) {
       const how = ['--pca-colour', '--resized-crop', '--erasing', '--input-size', '64'];
-      const { code, stderr } = await sheet('--pictures', '2', '--sheet', `${name}.png`, '--seed', seed, ...how);
+      const { code, stderr } = await sheet(
+        '--pictures',
+        '2',
+        '--sheet',
+        `${name}.png`,
+        '--seed',
+        seed,
+        ...how,
+      );
       assert.equal(code, 0, stderr);
     }
     const bytes = (name: string): Buffer => readFileSync(join(cwd, `${name}.png`));
