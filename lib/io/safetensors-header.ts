@@ -4,8 +4,8 @@
 import { ArgumentError, FileFormatError } from '../errors.js';
 import { formatCount } from '../format.js';
 
-export type SafetensorsData = Float32Array | Uint16Array | Int32Array | Uint8Array;
-export type SafetensorsDType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint8';
+export type SafetensorsData = Float32Array | Uint16Array | Int32Array | Uint8Array | Int8Array;
+export type SafetensorsDType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint8' | 'int8';
 
 /** What the header says of a tensor. */
 export interface SafetensorsInfo {
@@ -35,6 +35,7 @@ export const DTYPES: Readonly<Record<SafetensorsDType, DTypeEntry>> = {
   bfloat16: { code: 'BF16', array: Uint16Array, itemBytes: 2 },
   int32: { code: 'I32', array: Int32Array, itemBytes: 4 },
   uint8: { code: 'U8', array: Uint8Array, itemBytes: 1 },
+  int8: { code: 'I8', array: Int8Array, itemBytes: 1 },
 };
 
 const BY_CODE = new Map(

@@ -35,7 +35,7 @@ const SNIFF_BYTES = 256;
 /** A tensor to write: its description, and its data or a function that fetches them when their turn comes. */
 export interface SafetensorsEntry extends SafetensorsInfo {
   /**
-   * [product of shape]: a Float32Array for float32, Int32Array for int32, Uint8Array for uint8, and a Uint16Array
+   * [product of shape]: a Float32Array for float32, Int32Array for int32, Uint8Array for uint8, Int8Array for int8, and a Uint16Array
    * of the bits for float16 and bfloat16. Must not change before `writeSafetensors` is done.
    */
   readonly data: SafetensorsData | (() => SafetensorsData | Promise<SafetensorsData>);

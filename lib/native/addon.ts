@@ -11,7 +11,7 @@ export type Handle = number;
 export type DeviceId = number;
 
 /** Element types in the order of the native enum; `opaque` is state that an op saves for its backward op. */
-export const nativeDTypes = ['float32', 'bfloat16', 'float16', 'int32', 'uint8', 'opaque'] as const;
+export const nativeDTypes = ['float32', 'bfloat16', 'float16', 'int32', 'uint8', 'int8', 'opaque'] as const;
 export type NativeDType = (typeof nativeDTypes)[number];
 
 export interface NativeOp {

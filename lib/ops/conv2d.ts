@@ -20,7 +20,8 @@ export interface Conv2dOptions {
   readonly label?: string;
 }
 
-function attributesOf(options: Conv2dOptions): Record<string, number> {
+/** @internal */
+export function attributesOf(options: Conv2dOptions): Record<string, number> {
   const label = options.label ?? 'conv2d';
   const groups = options.groups ?? 1;
   if (!Number.isInteger(groups) || groups < 1) {

@@ -2,12 +2,19 @@
 // Invariant: re-exports only.
 export * from './activation.js';
 export * from './augment.js';
-export * from './conv2d.js';
+export {
+  conv2d,
+  conv2dBackwardData,
+  conv2dBackwardWeights,
+  conv2dShape,
+  type Conv2dOptions,
+} from './conv2d.js';
 export * from './elementwise.js';
 export type { Padding2d, Size2d } from './geometry.js';
+export * from './int8.js';
 export * from './linear.js';
 export * from './loss.js';
-export * from './lrn.js';
+export { lrn, lrnBackward, lrnWithin, lrnWithinBackward, type LrnOptions } from './lrn.js';
 export * from './pool2d.js';
 export * from './random.js';
 export * from './sgd.js';

@@ -29,7 +29,8 @@ export interface LrnOptions {
   readonly label?: string;
 }
 
-function across(options: LrnOptions): Record<string, number> {
+/** @internal */
+export function across(options: LrnOptions): Record<string, number> {
   const { size, beta, k } = options;
   const alpha = options.alphaOver === 'sum' ? options.alpha : options.alpha / size;
   return { size, alpha, beta, k, channelGroups: options.channelGroups ?? 1 };

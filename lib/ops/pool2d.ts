@@ -1,8 +1,8 @@
 // Max and average pooling, overlapping or not.
 // Invariant: padding never wins a maximum; among equal values the first in row-major order does.
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, DTypeError } from '../errors.js';
 import type { OutputSpec } from '../tensor/device.js';
-import type { FloatDType } from '../tensor/dtype.js';
+import type { FloatDType, QuantizedDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { padding2d, size2d, type Padding2d, type Size2d } from './geometry.js';
@@ -29,7 +29,7 @@ export interface AvgPool2dOptions extends Pool2dOptions {
   readonly divisor?: 'clipped' | 'full';
 }
 
-type Images<D extends FloatDType> = Tensor<D, readonly [number, number, number, number]>;
+type Images<D extends FloatDType | QuantizedDType> = Tensor<D, readonly [number, number, number, number]>;
 
 /** Padding at the far side that makes floor-rounding count one more window, if 'ceil' does. */
 function ceilPadding(extent: number, kernel: number, stride: number, low: number, high: number): number {
@@ -72,13 +72,18 @@ export function pool2dShape(x: Shape, options: Pool2dOptions): Shape {
 }
 
 /**
- * x: [N, C, H, W] -> y: [N, C, OH, OW]. The caller owns y and, with `training`, the opaque `argmax` that
+ * x: [N, C, H, W], also quantised -> y: [N, C, OH, OW]. The caller owns y and, with `training`, the opaque `argmax` that
  * {@link maxPool2dBackward} needs.
  */
-export function maxPool2d<D extends FloatDType>(
+export function maxPool2d<D extends FloatDType | QuantizedDType>(
   x: Images<D>,
   options: Pool2dOptions & { readonly training?: boolean },
 ): { y: Images<D>; argmax: Tensor | null } {
+  if (options.training && x.scale !== undefined) {
+    throw new DTypeError(
+      `${options.label ?? 'maxPool2d'}: quantised values are for predictions; leave training out.`,
+    );
+  }
   const [y, argmax] = run('maxPool2dForward', {
     inputs: { x },
     attributes: attributesOf(options, x.shape),

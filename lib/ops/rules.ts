@@ -1,7 +1,6 @@
 // Shape rules: what each op accepts and what it makes of it.
 // Invariant: an error names the layer, what it expected, what it got, and what to do.
 import { DTypeError, ShapeError } from '../errors.js';
-import type { NativeDType } from '../native/addon.js';
 import type { OutputSpec } from '../tensor/device.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import { elementCount, formatShape, sameShape, type Shape } from '../tensor/shape.js';
@@ -10,7 +9,7 @@ import { elementCount, formatShape, sameShape, type Shape } from '../tensor/shap
 export interface RuleContext {
   readonly label: string;
   /** By name; absent optional inputs are left out. */
-  readonly inputs: Readonly<Record<string, { readonly dtype: NativeDType; readonly shape: Shape }>>;
+  readonly inputs: Readonly<Record<string, OutputSpec>>;
   readonly attributes: Readonly<Record<string, number>>;
   /** The output's shape or type, for ops whose inputs do not determine it. */
   readonly result: OutputSpec | undefined;
@@ -18,13 +17,13 @@ export interface RuleContext {
 
 type Context = RuleContext;
 
-function input(context: Context, name: string): { dtype: NativeDType; shape: Shape } {
+export function input(context: Context, name: string): OutputSpec {
   const found = context.inputs[name];
   if (!found) throw new ShapeError(`${context.label}: input '${name}' is missing.`);
   return found;
 }
 
-function expectDType(context: Context, name: string, dtype: string): void {
+export function expectDType(context: Context, name: string, dtype: string): void {
   const found = input(context, name).dtype;
   if (found !== dtype) {
     const hint =
@@ -54,7 +53,7 @@ function expectSameType(context: Context, name: string, dtype: FloatDType): void
   }
 }
 
-function expectRank(context: Context, name: string, rank: number, meaning: string): Shape {
+export function expectRank(context: Context, name: string, rank: number, meaning: string): Shape {
   const { shape } = input(context, name);
   if (shape.length !== rank) {
     throw new ShapeError(
@@ -64,7 +63,7 @@ function expectRank(context: Context, name: string, rank: number, meaning: strin
   return shape;
 }
 
-function expectShape(context: Context, name: string, expected: Shape, why: string): void {
+export function expectShape(context: Context, name: string, expected: Shape, why: string): void {
   const { shape } = input(context, name);
   if (!sameShape(shape, expected)) {
     throw new ShapeError(
@@ -73,11 +72,11 @@ function expectShape(context: Context, name: string, expected: Shape, why: strin
   }
 }
 
-function float32(shape: Shape): OutputSpec {
+export function float32(shape: Shape): OutputSpec {
   return { dtype: 'float32', shape };
 }
 
-function given(context: Context): OutputSpec {
+export function given(context: Context): OutputSpec {
   if (!context.result) throw new ShapeError(`${context.label}: the result's shape is missing.`);
   return context.result;
 }
@@ -101,7 +100,7 @@ export function castLike(context: Context): OutputSpec[] {
 
 export function reshape(context: Context): OutputSpec[] {
   expectValues(context, 'x');
-  const { dtype, shape } = input(context, 'x');
+  const { dtype, shape, scale } = input(context, 'x');
   const target = given(context).shape;
   if (elementCount(shape) !== elementCount(target)) {
     throw new ShapeError(
@@ -109,7 +108,7 @@ export function reshape(context: Context): OutputSpec[] {
         `${formatShape(target)} has ${elementCount(target)}. A reshape keeps the number of elements.`,
     );
   }
-  return [{ dtype, shape: target }];
+  return [{ dtype, shape: target, scale }];
 }
 
 export function unary(context: Context): OutputSpec[] {
@@ -189,7 +188,7 @@ function spatial(context: Context, shape: Shape, kernelH: number, kernelW: numbe
   ];
 }
 
-function conv2dOutput(context: Context, x: Shape, w: Shape): Shape {
+export function conv2dOutput(context: Context, x: Shape, w: Shape): Shape {
   const groups = context.attributes['groups'] ?? 1;
   const [n = 0, channels = 0] = x;
   const [outChannels = 0, groupChannels = 0, kernelH = 0, kernelW = 0] = w;
@@ -209,7 +208,7 @@ function conv2dOutput(context: Context, x: Shape, w: Shape): Shape {
   return [n, outChannels, ...spatial(context, x, kernelH, kernelW)];
 }
 
-function expectBias(context: Context, outputs: number): void {
+export function expectBias(context: Context, outputs: number): void {
   if (!context.inputs['b']) return;
   expectDType(context, 'b', 'float32');
   expectShape(context, 'b', [outputs], 'one value for each output channel');
@@ -240,7 +239,7 @@ export function conv2dBackwardWeights(context: Context): OutputSpec[] {
   return [float32(dw), float32([dw[0] ?? 0])];
 }
 
-function linearOutput(context: Context, x: Shape, w: Shape): Shape {
+export function linearOutput(context: Context, x: Shape, w: Shape): Shape {
   const [n = 0, features] = x;
   const [outFeatures = 0, inFeatures] = w;
   if (features !== inFeatures) {
@@ -281,6 +280,16 @@ export function linearBackwardWeights(context: Context): OutputSpec[] {
 
 export function lrn(context: Context): OutputSpec[] {
   const dtype = expectFloat(context, 'x');
+  const shape = lrnShape(context);
+  if (context.inputs['dy']) {
+    expectSameType(context, 'dy', dtype);
+    expectShape(context, 'dy', shape, 'it must have the shape of x');
+  }
+  return [{ dtype, shape }];
+}
+
+/** Checks input and window. */
+export function lrnShape(context: Context): Shape {
   const x = expectRank(context, 'x', 4, '[N, C, H, W]');
   const { size = 0, beta = 0, k = 0, channelGroups = 1 } = context.attributes;
   if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
@@ -297,11 +306,7 @@ export function lrn(context: Context): OutputSpec[] {
       `${context.label}: ${x[1]} channels do not divide into ${channelGroups} groups. x is ${formatShape(x)}.`,
     );
   }
-  if (context.inputs['dy']) {
-    expectSameType(context, 'dy', dtype);
-    expectShape(context, 'dy', x, 'it must have the shape of x');
-  }
-  return [{ dtype, shape: x }];
+  return x;
 }
 
 function pool2dOutput(context: Context, x: Shape): Shape {
@@ -322,14 +327,23 @@ function pool2dOutput(context: Context, x: Shape): Shape {
   return [x[0] ?? 0, x[1] ?? 0, ...spatial(context, x, kernelH, kernelW)];
 }
 
-export function avgPool2dForward(context: Context): OutputSpec[] {
-  const dtype = expectFloat(context, 'x');
-  return [{ dtype, shape: pool2dOutput(context, expectRank(context, 'x', 4, '[N, C, H, W]')) }];
+function pool2dForward(context: Context): Shape {
+  return pool2dOutput(context, expectRank(context, 'x', 4, '[N, C, H, W]'));
 }
 
+export function avgPool2dForward(context: Context): OutputSpec[] {
+  return [{ dtype: expectFloat(context, 'x'), shape: pool2dForward(context) }];
+}
+
+/** The largest of quantised values is quantised as they are. */
 export function maxPool2dForward(context: Context): OutputSpec[] {
-  const [y] = avgPool2dForward(context) as [OutputSpec];
-  return [y, { dtype: 'opaque', shape: y.shape }];
+  const { dtype, scale } = input(context, 'x');
+  if (scale === undefined) expectFloat(context, 'x');
+  const shape = pool2dForward(context);
+  return [
+    { dtype, shape, scale },
+    { dtype: 'opaque', shape },
+  ];
 }
 
 export function pool2dBackward(context: Context): OutputSpec[] {

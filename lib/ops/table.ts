@@ -1,6 +1,7 @@
 // The TypeScript half of the op table: the same lines as native/core/op_table.def, each with its shape rule.
 // Invariant: shapes are checked here, once, at the call; the two halves are compared when the first op runs.
 import type { OutputSpec } from '../tensor/device.js';
+import * as int8 from './int8-rules.js';
 import * as rules from './rules.js';
 
 /** One operation. `rule` returns the outputs' specs in order, or throws a ShapeError or DTypeError. */
@@ -39,6 +40,13 @@ export const table = {
   linearForward: op('x w b?', 'y', 'relu', rules.linearForward),
   linearBackwardData: op('w dy', 'dx', '', rules.linearBackwardData),
   linearBackwardWeights: op('x dy', 'dw db?', '', rules.linearBackwardWeights),
+
+  quantize: op('x', 'y', 'scale', int8.quantize),
+  dequantize: op('x', 'y', 'scale', int8.dequantize),
+  quantizeWeights: op('w', 'q scales', '', int8.quantizeWeights),
+  conv2dInt8: op('x w scales b?', 'y', `${conv} relu inputScale outputScale`, int8.conv2dInt8),
+  linearInt8: op('x w scales b?', 'y', 'relu inputScale outputScale', int8.linearInt8),
+  lrnInt8: op('x', 'y', 'size alpha beta k channelGroups', int8.lrnInt8),
 
   reluForward: op('x', 'y', '', rules.unary),
   reluBackward: op('y dy', 'dx', '', rules.binary),

@@ -30,7 +30,7 @@ import {
   makeArray,
   type ArrayOf,
   type DType,
-  type FloatDType,
+  type InferencePrecision,
 } from './dtype.js';
 import { checkShape, elementCount, formatShape, type Shape } from './shape.js';
 import { Tensor } from './tensor.js';
@@ -83,6 +83,9 @@ export interface DeviceInfo {
   readonly properties: Readonly<Record<string, string>>;
 }
 
+/** Arrays whose class alone says the element type. */
+export type UnambiguousArray = Float32Array | Int32Array | Uint8Array | Int8Array;
+
 /** The type of a tensor made from `A`. */
 export type DTypeOfArray<A> = A extends Float32Array
   ? 'float32'
@@ -90,12 +93,16 @@ export type DTypeOfArray<A> = A extends Float32Array
     ? 'int32'
     : A extends Uint8Array
       ? 'uint8'
-      : never;
+      : A extends Int8Array
+        ? 'int8'
+        : never;
 
 /** An output that an operation is to make. */
 export interface OutputSpec {
   readonly dtype: NativeDType;
   readonly shape: Shape;
+  /** Of quantised values; see `Tensor.scale`. */
+  readonly scale?: number | undefined;
 }
 
 interface Abandoned {
@@ -196,7 +203,7 @@ export class Device implements Disposable {
   }
 
   /** Whether networks should compute in a type here; see {@link DTypeSupport}. float32 is always 'fast'. */
-  support(dtype: FloatDType): DTypeSupport {
+  support(dtype: InferencePrecision): DTypeSupport {
     if (dtype === 'float32') return 'fast';
     const found = this.info.properties[dtype];
     return found === 'fast' || found === 'slow' ? found : 'none';
@@ -211,7 +218,7 @@ export class Device implements Disposable {
     data: ArrayOf<D> | readonly number[],
     options: { readonly shape: S; readonly dtype: D },
   ): Tensor<D, S>;
-  tensor<const S extends Shape, A extends Float32Array | Int32Array | Uint8Array>(
+  tensor<const S extends Shape, A extends UnambiguousArray>(
     data: A,
     options: { readonly shape: S },
   ): Tensor<DTypeOfArray<A>, S>;
@@ -234,7 +241,7 @@ export class Device implements Disposable {
    * long as a copy of them takes. The array must not change until the promise settles. Owned by the caller.
    * @throws ShapeError if the number of values is not that of the shape; NativeError if they do not fit
    */
-  async upload<const S extends Shape, A extends Float32Array | Int32Array | Uint8Array>(
+  async upload<const S extends Shape, A extends UnambiguousArray>(
     data: A,
     options: { readonly shape: S },
   ): Promise<Tensor<DTypeOfArray<A>, S>> {
@@ -384,7 +391,8 @@ export class Device implements Disposable {
       const handle = handles[i];
       if (!output || handle === null || handle === undefined) return null;
       // Opaque state is typed by the op's function as what it is; see ops/run.ts.
-      return new Tensor(this, handle, output.dtype as DType, Object.freeze([...output.shape]));
+      const { dtype, scale } = output;
+      return new Tensor(this, handle, dtype as DType, Object.freeze([...output.shape]), scale);
     });
   }
 

@@ -3,7 +3,7 @@
 import { DTypeError } from '../errors.js';
 
 /** Type of a tensor's elements. */
-export type DType = 'float32' | 'bfloat16' | 'float16' | 'int32' | 'uint8';
+export type DType = 'float32' | 'bfloat16' | 'float16' | 'int32' | 'uint8' | 'int8';
 
 /** Types that networks compute in. */
 export type FloatDType = 'float32' | 'bfloat16' | 'float16';
@@ -14,6 +14,12 @@ export type FloatDType = 'float32' | 'bfloat16' | 'float16';
  */
 export type Precision = FloatDType;
 
+/** What predictions are computed in: as trained, or in 8-bit integers, see `quantizeModel`. */
+export type InferencePrecision = Precision | 'int8';
+
+/** Types of quantised values: uint8 for what is never negative, int8 for all else. */
+export type QuantizedDType = 'uint8' | 'int8';
+
 /** The typed array that holds elements of each type. */
 export interface DTypeArrays {
   float32: Float32Array;
@@ -21,6 +27,7 @@ export interface DTypeArrays {
   float16: Uint16Array;
   int32: Int32Array;
   uint8: Uint8Array;
+  int8: Int8Array;
 }
 
 export type ArrayOf<D extends DType> = DTypeArrays[D];
@@ -31,6 +38,7 @@ const constructors = {
   float16: Uint16Array,
   int32: Int32Array,
   uint8: Uint8Array,
+  int8: Int8Array,
 } as const;
 
 export const dtypes = Object.keys(constructors) as DType[];
@@ -63,12 +71,13 @@ export function dtypeOfArray(array: ArrayBufferView): DType {
   if (array instanceof Float32Array) return 'float32';
   if (array instanceof Int32Array) return 'int32';
   if (array instanceof Uint8Array) return 'uint8';
+  if (array instanceof Int8Array) return 'int8';
   if (array instanceof Uint16Array) {
     throw new DTypeError(
       "A Uint16Array holds bfloat16 or float16 bits: pass dtype: 'bfloat16' or 'float16'.",
     );
   }
   throw new DTypeError(
-    `${array.constructor.name} is not the array of any dtype. Use Float32Array, Int32Array, Uint8Array, or Uint16Array with a dtype.`,
+    `${array.constructor.name} is not the array of any dtype. Use Float32Array, Int32Array, Uint8Array, Int8Array, or Uint16Array with a dtype.`,
   );
 }

@@ -17,14 +17,20 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> implements
   readonly device: Device;
   readonly dtype: D;
   readonly shape: S;
+  /**
+   * What an element counts for, if the elements are quantised: an element q stands for the value q * scale. Undefined for
+   * elements that are values themselves. Results of operations keep it or set their own.
+   */
+  readonly scale: number | undefined;
   #handle: Handle | undefined;
 
   /** @internal Tensors are made by `device.tensor` and by operations. */
-  constructor(device: Device, handle: Handle, dtype: D, shape: S) {
+  constructor(device: Device, handle: Handle, dtype: D, shape: S, scale?: number) {
     this.device = device;
     this.#handle = handle;
     this.dtype = dtype;
     this.shape = shape;
+    this.scale = scale;
     device.adopt(this, handle);
   }
 
@@ -68,7 +74,7 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> implements
 
   /** Another owner of the same elements, without a copy; each is disposed on its own. */
   share(): Tensor<D, S> {
-    return new Tensor(this.device, this.device.shareHandle(this.handle), this.dtype, this.shape);
+    return new Tensor(this.device, this.device.shareHandle(this.handle), this.dtype, this.shape, this.scale);
   }
 
   /** Gives the memory back once the operations that use it are done. Doing it twice is harmless. */

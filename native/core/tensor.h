@@ -11,7 +11,7 @@
 namespace alexnet {
 
 /** Opaque tensors hold what a forward op leaves for its backward op; their bytes never cross the boundary. */
-enum class DType { kFloat32, kBFloat16, kFloat16, kInt32, kUint8, kOpaque };
+enum class DType { kFloat32, kBFloat16, kFloat16, kInt32, kUint8, kInt8, kOpaque };
 
 /** Bytes of one element; 0 for opaque. */
 inline size_t SizeOf(DType dtype) {
@@ -23,6 +23,7 @@ inline size_t SizeOf(DType dtype) {
     case DType::kFloat16:
       return 2;
     case DType::kUint8:
+    case DType::kInt8:
       return 1;
     case DType::kOpaque:
       break;
@@ -42,6 +43,8 @@ inline const char* ToString(DType dtype) {
       return "int32";
     case DType::kUint8:
       return "uint8";
+    case DType::kInt8:
+      return "int8";
     case DType::kOpaque:
       break;
   }

@@ -154,7 +154,8 @@ std::vector<std::pair<std::string, std::string>> CpuBackend::Describe() const {
           {"oneDNN", Message(version->major, ".", version->minor, ".", version->patch)},
           {"instructionSet", IsaName(EffectiveIsa())},
           {"bfloat16", BFloat16Support()},
-          {"float16", "none"}};
+          {"float16", "none"},
+          {"int8", HasVnni() ? "fast" : "none"}};
 }
 
 bool CpuBackend::Supports(const OpSpec& op) const {
@@ -236,6 +237,8 @@ memory::data_type TypeOf(DType dtype) {
       return memory::data_type::f16;
     case DType::kInt32:
       return memory::data_type::s32;
+    case DType::kInt8:
+      return memory::data_type::s8;
     case DType::kUint8:
     case DType::kOpaque:
       break;
@@ -257,6 +260,17 @@ memory::desc AnyLayout(const memory::dims& shape, memory::data_type type) {
 
 bool IsPadded(const memory::desc& layout) {
   return layout.get_padded_dims() != layout.get_dims();
+}
+
+memory::desc SameOrder(const memory::desc& layout, const Tensor& y) {
+  using tag = memory::format_tag;
+  const memory::dims dims = layout.get_dims();
+  if (dims.size() == 4 && !IsPadded(layout)) {
+    for (const tag order : {tag::nChw16c, tag::nChw8c, tag::nhwc}) {
+      if (layout == memory::desc(dims, layout.get_data_type(), order)) return {dims, TypeOf(y.dtype), order};
+    }
+  }
+  return PlainLayout(y);
 }
 
 CpuStorage& StorageOf(const Tensor& tensor) {
@@ -329,6 +343,10 @@ dnnl::primitive_attr PrimitiveAttributes(bool relu) {
     attributes.set_post_ops(post_ops);
   }
   return attributes;
+}
+
+bool HasVnni() {
+  return HasInstructions(dnnl::cpu_isa::avx512_core_vnni) || HasInstructions(dnnl::cpu_isa::avx2_vnni);
 }
 
 std::unique_ptr<Backend> CreateBackend(const CpuOptions& options) {

@@ -82,6 +82,9 @@ const std::unordered_map<std::string, Kernel>& KernelTable();
 
 /** Whether the processor has all instructions of `isa`, and oneDNN's cap (ONEDNN_MAX_CPU_ISA) allows them. */
 bool HasInstructions(dnnl::cpu_isa isa);
+/** Whether the instruction set has VNNI: sums of products of 8-bit integers in 32 bits, without saturation on
+ * the way. */
+bool HasVnni();
 
 /** Scratchpads come from the allocator; `relu` is applied to what the primitive computes. */
 dnnl::primitive_attr PrimitiveAttributes(bool relu = false);
@@ -95,6 +98,9 @@ dnnl::memory::desc PlainLayout(const dnnl::memory::dims& shape, dnnl::memory::da
 /** "Let oneDNN choose". */
 dnnl::memory::desc AnyLayout(const dnnl::memory::dims& shape, dnnl::memory::data_type type);
 bool IsPadded(const dnnl::memory::desc& layout);
+/** The order of `layout`, with elements of y's type: that of activations is kept, all else becomes row-major.
+ */
+dnnl::memory::desc SameOrder(const dnnl::memory::desc& layout, const Tensor& y);
 
 CpuStorage& StorageOf(const Tensor& tensor);
 /** The tensor as it lies. */

@@ -1,6 +1,7 @@
 // Conversions between element types, through float32.
 // Invariant: to floating point, round to nearest even; to integers, round to nearest even and saturate, NaN
 // becomes 0.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -22,6 +23,9 @@ float ToFloat(int32_t value) {
   return static_cast<float>(value);
 }
 float ToFloat(uint8_t value) {
+  return value;
+}
+float ToFloat(int8_t value) {
   return value;
 }
 float ToFloat(BFloat16 value) {
@@ -57,6 +61,12 @@ template <>
 uint8_t FromFloat<uint8_t>(float value) {
   if (!(value > 0.f)) return 0;
   return value >= 255.f ? uint8_t{255} : static_cast<uint8_t>(std::nearbyint(value));
+}
+
+template <>
+int8_t FromFloat<int8_t>(float value) {
+  if (std::isnan(value)) return 0;
+  return static_cast<int8_t>(std::nearbyint(std::clamp(value, -128.f, 127.f)));
 }
 
 template <>
@@ -102,6 +112,8 @@ void ConvertFrom(const void* from, DType to_type, void* to, int64_t count) {
       return Convert<From, int32_t>(from, to, count);
     case DType::kUint8:
       return Convert<From, uint8_t>(from, to, count);
+    case DType::kInt8:
+      return Convert<From, int8_t>(from, to, count);
     case DType::kOpaque:
       break;
   }
@@ -110,19 +122,6 @@ void ConvertFrom(const void* from, DType to_type, void* to, int64_t count) {
 
 bool IsFloatOrBFloat16(DType dtype) {
   return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
-}
-
-/** Activations of a blocked layout keep it; all else is brought to row-major order. */
-dnnl::memory::desc SameOrder(const dnnl::memory::desc& layout, const Tensor& y) {
-  using tag = dnnl::memory::format_tag;
-  const dnnl::memory::dims dims = layout.get_dims();
-  if (dims.size() == 4 && !IsPadded(layout)) {
-    for (const tag order : {tag::nChw16c, tag::nChw8c, tag::nhwc}) {
-      if (layout == dnnl::memory::desc(dims, layout.get_data_type(), order))
-        return {dims, TypeOf(y.dtype), order};
-    }
-  }
-  return PlainLayout(y);
 }
 
 /** Between what networks compute in, vectorised. */
@@ -164,6 +163,8 @@ void Cast(CpuBackend& backend, OpCall& call) {
       return ConvertFrom<int32_t>(from.data(), y.dtype, to, y.elements());
     case DType::kUint8:
       return ConvertFrom<uint8_t>(from.data(), y.dtype, to, y.elements());
+    case DType::kInt8:
+      return ConvertFrom<int8_t>(from.data(), y.dtype, to, y.elements());
     case DType::kOpaque:
       break;
   }

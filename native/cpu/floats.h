@@ -42,6 +42,22 @@ ALEXNET_INLINE void Store(float value, BFloat16* to) {
   to->bits = static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
 }
 
+/** To nearest even within [low, high], for integers of at most 22 bits; NaN becomes 0. Vectorises, as rint
+ * does not. */
+ALEXNET_INLINE int32_t RoundWithin(float value, float low, float high) {
+  const float number = value == value ? value : 0.f;
+  const float within = number < low ? low : number > high ? high : number;
+  constexpr float kOneAndAHalf = 12582912.f;  // 1.5 * 2^23: from there on floats are integers
+  return static_cast<int32_t>(Bits(within + kOneAndAHalf)) - static_cast<int32_t>(Bits(kOneAndAHalf));
+}
+
+ALEXNET_INLINE float Load(const uint8_t* from) {
+  return static_cast<float>(*from);
+}
+ALEXNET_INLINE void Store(float value, uint8_t* to) {
+  *to = static_cast<uint8_t>(RoundWithin(value, 0.f, 255.f));
+}
+
 void Widen(const BFloat16* from, float* to, int64_t count);
 void Narrow(const float* from, BFloat16* to, int64_t count);
 

@@ -14,6 +14,13 @@ void Conv2dBackwardWeights(CpuBackend& backend, OpCall& call);
 void LinearForward(CpuBackend& backend, OpCall& call);
 void LinearBackwardData(CpuBackend& backend, OpCall& call);
 void LinearBackwardWeights(CpuBackend& backend, OpCall& call);
+// int8.cc
+void Conv2dInt8(CpuBackend& backend, OpCall& call);
+void LinearInt8(CpuBackend& backend, OpCall& call);
+// quantization.cc
+void Quantize(CpuBackend& backend, OpCall& call);
+void Dequantize(CpuBackend& backend, OpCall& call);
+void QuantizeWeights(CpuBackend& backend, OpCall& call);
 // activation.cc
 void ReluForward(CpuBackend& backend, OpCall& call);
 void ReluBackward(CpuBackend& backend, OpCall& call);

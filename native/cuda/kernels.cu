@@ -173,7 +173,7 @@ extern "C" __global__ void uniform(float* y, int64_t count, double low, double h
 }
 
 // The numbers of core/tensor.h's DType.
-enum Type { kFloat32, kBFloat16, kFloat16, kInt32, kUint8 };
+enum Type { kFloat32, kBFloat16, kFloat16, kInt32, kUint8, kInt8 };
 
 __device__ inline float Load(const void* x, int type, int64_t i) {
   switch (type) {
@@ -185,6 +185,8 @@ __device__ inline float Load(const void* x, int type, int64_t i) {
       return Get(static_cast<const F16*>(x)[i]);
     case kInt32:
       return static_cast<float>(static_cast<const int32_t*>(x)[i]);
+    case kInt8:
+      return static_cast<float>(static_cast<const int8_t*>(x)[i]);
     default:
       return static_cast<float>(static_cast<const uint8_t*>(x)[i]);
   }
@@ -202,6 +204,11 @@ __device__ inline uint8_t ToUint8(float value) {
   return value >= 255.f ? 255 : static_cast<uint8_t>(rintf(value));
 }
 
+__device__ inline int8_t ToInt8(float value) {
+  if (value != value) return 0;
+  return static_cast<int8_t>(rintf(fminf(fmaxf(value, -128.f), 127.f)));
+}
+
 __device__ inline void Store(void* y, int type, int64_t i, float value) {
   switch (type) {
     case kFloat32:
@@ -213,6 +220,9 @@ __device__ inline void Store(void* y, int type, int64_t i, float value) {
       return Put(static_cast<F16*>(y)[i], value);
     case kInt32:
       static_cast<int32_t*>(y)[i] = ToInt32(value);
+      return;
+    case kInt8:
+      static_cast<int8_t*>(y)[i] = ToInt8(value);
       return;
     default:
       static_cast<uint8_t*>(y)[i] = ToUint8(value);

@@ -9,7 +9,7 @@ import {
   type DeviceOptions,
   type DTypeSupport,
 } from '../../lib/tensor/device.js';
-import type { DType, FloatDType } from '../../lib/tensor/dtype.js';
+import type { DType, InferencePrecision } from '../../lib/tensor/dtype.js';
 import type { Shape } from '../../lib/tensor/shape.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
 import { assertClose } from './compare.js';
@@ -49,7 +49,7 @@ export interface HostTensor {
 }
 
 /** How a device computes in a type; asked before its suites are declared, so that each declares what it will run. */
-export function supportOf(target: TestTarget, dtype: FloatDType): DTypeSupport {
+export function supportOf(target: TestTarget, dtype: InferencePrecision): DTypeSupport {
   using device = openTarget(target);
   return device.support(dtype);
 }

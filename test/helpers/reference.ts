@@ -5,6 +5,7 @@ export * from './reference/augment.js';
 export * from './reference/conv.js';
 export * from './reference/conv-samples.js';
 export * from './reference/float-formats.js';
+export * from './reference/int8.js';
 export * from './reference/linear.js';
 export * from './reference/loss.js';
 export * from './reference/lrn.js';

@@ -51,6 +51,13 @@ const OPS = {
   linearBackwardData: float32(1e-4, 1e-5, 'sums of 4,096 products; 4e-7 of the largest was seen'),
   linearBackwardWeights: float32(1e-4, 1e-5, 'sums over the batch; 2e-7 of the largest was seen'),
 
+  quantize: float32(0, 0, 'scales in the tests are powers of two'),
+  dequantize: float32(0, 0, 'scales in the tests are powers of two'),
+  quantizeWeights: float32(1e-6, 0, 'the scale is a quotient; no weight in the tests is near a tie'),
+  conv2dInt8: float32(1e-7, 0, 'sums are exact in int32, and rounded once where they become float32'),
+  linearInt8: float32(1e-7, 0, 'sums are exact in int32, and rounded once where they become float32'),
+  lrnInt8: float32(0, 1 / 140, 'within one integer, of a largest of 140 and more: the power is 3e-5 off'),
+
   reluForward: float32(0, 0, EXACT),
   reluBackward: float32(0, 0, EXACT),
   tanhForward: float32(1e-6, 1e-6, 'polynomials of a vectorised tanh: a few units in the last place of 1'),

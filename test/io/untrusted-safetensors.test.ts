@@ -9,7 +9,7 @@ import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '../../
 import { tempFolder } from '../data/temp-folder.js';
 import { damaged, runs } from '../helpers/mutations.js';
 
-const ITEM_BYTES = { float32: 4, float16: 2, bfloat16: 2, int32: 4, uint8: 1 } as const;
+const ITEM_BYTES = { float32: 4, float16: 2, bfloat16: 2, int32: 4, uint8: 1, int8: 1 } as const;
 
 async function readAll(file: string): Promise<void> {
   const size = readFileSync(file).length;

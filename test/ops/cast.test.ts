@@ -80,6 +80,7 @@ const SOURCES: { [D in DType]: ArrayOf<D> } = {
     INT32_MIN,
   ),
   uint8: Uint8Array.from(everyPattern(2 ** 8)),
+  int8: Int8Array.from(everyPattern(2 ** 8)),
 };
 
 /** The number that an element of a typed array stands for. */
@@ -105,6 +106,8 @@ function converted(value: number, to: DType): number {
       return saturated(value, INT32_MIN, INT32_MAX);
     case 'uint8':
       return saturated(value, 0, 255);
+    case 'int8':
+      return saturated(value, -128, 127);
   }
 }
 

@@ -12,6 +12,7 @@ const VALUES: { [D in DType]: ArrayOf<D> } = {
   float16: Uint16Array.of(0, 0x8000, 0x3e00, 0x7e01, 0xfc00, 1),
   int32: Int32Array.of(0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 2 ** 24 + 1),
   uint8: Uint8Array.of(0, 1, 127, 128, 254, 255),
+  int8: Int8Array.of(0, 1, -1, 127, -127, -128),
 };
 
 forEachDevice('a tensor', (on) => {
