@@ -49,13 +49,14 @@ export class Conv2d extends LearnedLayer<Conv2dOptions> {
     super(name, options, fused ?? { weightShape: weightShape(name, options) });
   }
 
-  get #geometry(): ConvOpOptions {
+  /** @internal What the convolution's ops take. */
+  get geometry(): ConvOpOptions {
     const { stride = 1, padding = 0, groups = 1 } = this.options;
     return { stride, padding, groups, label: this.name };
   }
 
   override outputShape(input: Shape): Shape {
-    return conv2dShape(input, this.weight.shape, this.#geometry);
+    return conv2dShape(input, this.weight.shape, this.geometry);
   }
 
   override macs(input: Shape): number {
@@ -68,15 +69,15 @@ export class Conv2d extends LearnedLayer<Conv2dOptions> {
 
   protected override compute(x: Activations, { relu }: { readonly relu: boolean }): Activations {
     const w = this.weight.value as Images<'float32'>;
-    return conv2d(x as Images<FloatDType>, w, { b: this.bias?.value, relu, ...this.#geometry });
+    return conv2d(x as Images<FloatDType>, w, { b: this.bias?.value, relu, ...this.geometry });
   }
 
   protected override weightGradients(x: Activations, dy: Activations) {
     const bias = this.bias !== null;
-    return conv2dBackwardWeights(x, dy, { weightShape: this.weight.shape, bias, ...this.#geometry });
+    return conv2dBackwardWeights(x, dy, { weightShape: this.weight.shape, bias, ...this.geometry });
   }
 
   protected override inputGradient(dy: Activations, inputShape: Shape): Activations {
-    return conv2dBackwardData(dy, this.weight.value, { inputShape, ...this.#geometry });
+    return conv2dBackwardData(dy, this.weight.value, { inputShape, ...this.geometry });
   }
 }

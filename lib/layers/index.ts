@@ -5,6 +5,8 @@ export * from './conv2d.js';
 export * from './dropout.js';
 export * from './flatten.js';
 export * from './gradient-check.js';
+export * from './int8-plan.js';
+export * from './int8.js';
 export * from './layer.js';
 export type * from './learned.js';
 export * from './linear.js';

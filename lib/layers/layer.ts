@@ -84,6 +84,11 @@ export abstract class Layer<Saved extends Disposable = Disposable> implements Di
     return [];
   }
 
+  /** Weights and biases, for summaries. */
+  get weightCount(): number {
+    return this.parameters.reduce((total, parameter) => total + parameter.size, 0);
+  }
+
   /** Whether it has parameters that are not frozen. */
   get learns(): boolean {
     return this.parameters.some((parameter) => !parameter.frozen);

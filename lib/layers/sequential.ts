@@ -1,9 +1,10 @@
 // A chain of layers, itself a layer.
 // Invariant: fusion is decided once, when it is built; `layers` always lists what the user wrote.
 import { ArgumentError } from '../errors.js';
-import { cast } from '../ops/index.js';
-import type { FloatDType, Precision } from '../tensor/dtype.js';
+import { cast, dequantize } from '../ops/index.js';
+import type { FloatDType, InferencePrecision, QuantizedDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { Layer, type Activations, type BackwardOptions, type Forward, type Mode } from './layer.js';
 import type { Parameter } from './parameter.js';
 
@@ -22,16 +23,17 @@ class SequentialState implements Disposable {
 export interface SequentialOptions {
   readonly name?: string;
   /**
-   * What the layers compute in: the input is converted to it, output and gradients given back are float32. Default: the
-   * layers compute in the input's type, and so does the output.
+   * What the layers compute in: the input is converted to it, output and gradients given back are float32; in 'int8',
+   * layers of their own quantise the input, see `quantizeModel`. Default: the layers compute in the input's type, and so
+   * does the output.
    */
-  readonly precision?: Precision;
+  readonly precision?: InferencePrecision;
 }
 
 export class Sequential extends Layer {
   override readonly kind = 'Sequential';
   readonly layers: readonly Layer[];
-  readonly precision: Precision | undefined;
+  readonly precision: InferencePrecision | undefined;
   /** What runs: layers that can do their successor's work in the same pass do. */
   readonly #fused: readonly Layer[];
 
@@ -83,7 +85,7 @@ export class Sequential extends Layer {
 
   override forward(x: Activations, mode: Mode): Forward {
     const states: Disposable[] = [];
-    let current = convert(x, this.precision);
+    let current = convert(x, this.#inputType);
     try {
       for (const layer of this.#fused) {
         const { y, saved } = layer.forward(current, mode);
@@ -106,7 +108,7 @@ export class Sequential extends Layer {
   ): Activations | null {
     const { states } = saved as SequentialState;
     const first = this.#firstLearned(inputGradient);
-    let current: Activations | null = convert(dy, this.precision);
+    let current: Activations | null = convert(dy, this.#inputType);
     for (let i = this.#fused.length - 1; i >= first; i--) {
       const layer = this.#fused[i] as Layer;
       // Each state goes as soon as it is used, so that its memory serves the layers below.
@@ -119,11 +121,20 @@ export class Sequential extends Layer {
     return null;
   }
 
+  get #inputType(): FloatDType | undefined {
+    return this.precision === 'int8' ? 'float32' : this.precision;
+  }
+
   /** What leaves a network with a precision of its own; consumes what it is given. */
   #asFloat32(x: Activations): Activations {
     if (!this.precision) return x;
     using owned = x;
-    return convert(owned, 'float32');
+    return isQuantized(owned) ? dequantize(owned, { label: this.name }) : convert(owned, 'float32');
+  }
+
+  /** Releases what its layers own. */
+  override dispose(): void {
+    for (const layer of this.layers) layer.dispose();
   }
 
   /** Below the lowest layer that learns nobody needs a gradient, unless the input's is wanted. */
@@ -137,6 +148,10 @@ export class Sequential extends Layer {
 /** x in another type, or another owner of x if it has that type. */
 function convert(x: Activations, dtype: FloatDType = x.dtype): Activations {
   return x.dtype === dtype ? x.share() : cast(x, { dtype });
+}
+
+function isQuantized(x: Tensor): x is Tensor<QuantizedDType> {
+  return x.scale !== undefined;
 }
 
 function fuseAll(layers: readonly Layer[]): Layer[] {

@@ -14,4 +14,5 @@ export type { PictureInput } from './pictures.js';
 export { Preprocessing, type PreprocessingOptions } from './preprocessing.js';
 export { presets, type Preset, type PresetName, type Recipe } from './presets.js';
 export type { Summary, SummaryRow } from './summary.js';
+export { quantizeModel, type QuantizeOptions } from './quantize.js';
 export { loadModel, loadPretrained, loadWeights, saveModel, type LoadPretrainedOptions } from './weights.js';

@@ -5,11 +5,11 @@ import { decodePictures, type PictureInput } from './pictures.js';
 import { inference, type Activations, type Mode, type Parameter, type Sequential } from '../layers/index.js';
 import { softmax, topK } from '../ops/index.js';
 import type { Device } from '../tensor/device.js';
-import type { Precision } from '../tensor/dtype.js';
+import type { InferencePrecision } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { RandomStream } from '../random.js';
-import type { Preprocessing } from './preprocessing.js';
+import { Preprocessing } from './preprocessing.js';
 import { checkPrecision } from './precision.js';
 import type { Recipe } from './presets.js';
 import { summarize, type Summary } from './summary.js';
@@ -83,8 +83,8 @@ export class Model implements Disposable {
     if (options.classNames) this.classNames = options.classNames;
   }
 
-  /** What the network computes in; weights are float32 whatever it is. */
-  get precision(): Precision {
+  /** What the network computes in; in all but int8, which is for predictions, its weights are float32. */
+  get precision(): InferencePrecision {
     return this.network.precision ?? 'float32';
   }
 
@@ -168,6 +168,22 @@ export class Model implements Disposable {
   attach(device: Device): void {
     checkPrecision(this.precision, device);
     this.#device = device;
+  }
+
+  /**
+   * @internal A model of the same classes, preprocessing and origin around another network, on the same device.
+   * @throws DeviceError if the device does not compute in the network's precision faster than in float32
+   */
+  withNetwork(network: Sequential, device: Device): Model {
+    checkPrecision(network.precision ?? 'float32', device);
+    const { architecture, classNames, inputShape, preprocessing, recipe } = this;
+    const model = new Model({
+      ...{ network, architecture, classNames, inputShape, explanation: this.#explanation },
+      ...(recipe && { recipe }),
+    });
+    if (preprocessing) model.preprocessing = new Preprocessing(preprocessing.options);
+    model.attach(device);
+    return model;
   }
 
   /** x: [N, ...inputShape] -> logits [N, classes], owned by the caller. Default mode: prediction. */

@@ -2,7 +2,7 @@
 // Invariant: refuses before any weight is made.
 import { ArgumentError, DeviceError } from '../errors.js';
 import type { Device } from '../tensor/device.js';
-import type { Precision } from '../tensor/dtype.js';
+import type { InferencePrecision, Precision } from '../tensor/dtype.js';
 
 const precisions: readonly Precision[] = ['float32', 'bfloat16', 'float16'];
 
@@ -16,7 +16,7 @@ export function checkPrecisionName(builder: string, precision: Precision): void 
 }
 
 /** @throws DeviceError if the device does not compute in the precision, or not faster than in float32 */
-export function checkPrecision(precision: Precision, device: Device): void {
+export function checkPrecision(precision: InferencePrecision, device: Device): void {
   const support = device.support(precision);
   if (support === 'fast') return;
   const { kind, properties } = device.info;

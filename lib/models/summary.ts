@@ -29,7 +29,7 @@ export function summarize(network: Sequential, inputShape: Shape): Summary {
   const rows: SummaryRow[] = [];
   let shape = inputShape;
   for (const layer of network.layers) {
-    const parameters = layer.parameters.reduce((total, parameter) => total + parameter.size, 0);
+    const parameters = layer.weightCount;
     const macs = layer.macs(shape);
     shape = layer.outputShape(shape);
     rows.push({ name: layer.name, kind: layer.kind, outputShape: shape, parameters, macs });

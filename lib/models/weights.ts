@@ -10,11 +10,12 @@ import {
 import type { Parameter } from '../layers/index.js';
 import { RandomStream } from '../random.js';
 import type { Device } from '../tensor/device.js';
-import type { Precision } from '../tensor/dtype.js';
+import type { InferencePrecision, Precision } from '../tensor/dtype.js';
 import { formatShape, sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { alexnet, type AlexNetOptions } from './alexnet.js';
 import { cifarNet, type CifarNetOptions } from './cifar.js';
+import { int8Entries, int8Metadata, QUANTIZATION, readInt8 } from './int8-file.js';
 import type { Model } from './model.js';
 import { checkPrecision } from './precision.js';
 import type { Architecture } from './model.js';
@@ -30,7 +31,7 @@ const builders: Readonly<Record<string, (options: never) => Model>> = {
 
 /**
  * Writes weights, classes, architecture and preprocessing, atomically: a file that was there stays until the new one
- * is complete.
+ * is complete. Of a quantised model, integers and scales.
  * @param options.notes  more to remember, e.g. the epoch and its accuracy
  * @throws FileWriteError if there is no room or no permission
  */
@@ -42,8 +43,9 @@ export async function saveModel(
   const entries = model.network.parameters.map(({ name, shape, value }): SafetensorsEntry => {
     return { name, dtype: 'float32', shape, data: () => value.data() };
   });
-  await writeSafetensors(path, [...entries, ...meanOf(model)], {
+  await writeSafetensors(path, [...entries, ...int8Entries(model), ...meanOf(model)], {
     ...modelMetadata(model),
+    ...int8Metadata(model),
     ...(options.notes && { notes: JSON.stringify(options.notes) }),
   });
 }
@@ -84,19 +86,47 @@ function describe({ options }: Preprocessing): Record<string, unknown> {
 
 /**
  * Builds the model that a file describes and loads its weights.
- * @param options.precision  what it shall compute in. Default: what it was trained in
+ * @param options.precision  what it shall compute in. Default: what it was trained in, or 'int8' if it was quantised
  * @throws FileFormatError if the file is missing, damaged, of another kind, or of a user's own network; DeviceError if
- * the device is not faster in that precision than in float32
+ * the device is not faster in that precision than in float32; ArgumentError for 'int8' if the file holds no quantised
+ * model, and for other precisions if it does
  */
 export async function loadModel(
   path: string,
-  options: { readonly device: Device; readonly precision?: Precision },
+  options: { readonly device: Device; readonly precision?: InferencePrecision },
 ): Promise<Model> {
   await using file = await openSafetensors(path);
-  const { precision } = options;
+  const { device, precision } = options;
+  if (Object.hasOwn(file.metadata, QUANTIZATION)) return await loadInt8(file, { device, precision });
+  if (precision === 'int8') {
+    throw new ArgumentError(
+      `${path} holds no quantised model. Make one with quantizeModel, or with alexnet quantize.`,
+    );
+  }
   const model = buildModel(file, { ...(precision !== undefined && { precision }) });
-  await load(model, file, options.device);
+  await load(model, file, device);
   return model;
+}
+
+async function loadInt8(
+  file: SafetensorsFile,
+  {
+    device,
+    precision = 'int8',
+  }: { readonly device: Device; readonly precision: InferencePrecision | undefined },
+): Promise<Model> {
+  if (precision !== 'int8') {
+    throw new ArgumentError(
+      `${file.path} holds a quantised model, which computes in int8; for ${precision} load the file that it was made of.`,
+    );
+  }
+  checkPrecision('int8', device);
+  using model = buildModel(file, { precision: 'float32' });
+  const classNames = metadataOf(file, 'classNames');
+  checkClassNames(file, classNames, model);
+  model.classNames = classNames;
+  model.preprocessing = await readPreprocessing(file);
+  return await readInt8(model, { file, found: metadataOf(file, QUANTIZATION), device });
 }
 
 export interface LoadPretrainedOptions {
@@ -200,9 +230,7 @@ async function load(
     }
   }
   const known = without.length > 0 ? model.classNames : classNames;
-  if (!isStrings(known) || known.length !== model.classes) {
-    throw new FileFormatError(file.path, `does not name the model's ${model.classes} classes.`);
-  }
+  checkClassNames(file, known, model);
   const preprocessing = await readPreprocessing(file);
   const values = await upload(file, parameters, device);
   for (const [i, parameter] of parameters.entries()) {
@@ -211,6 +239,15 @@ async function load(
   model.attach(device);
   model.classNames = known;
   model.preprocessing = preprocessing;
+}
+
+function checkClassNames(
+  { path }: SafetensorsFile,
+  names: unknown,
+  { classes }: Model,
+): asserts names is string[] {
+  if (isStrings(names) && names.length === classes) return;
+  throw new FileFormatError(path, `does not name the model's ${classes} classes.`);
 }
 
 /** Values of all parameters, on the device for certain. */
