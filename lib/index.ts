@@ -1,7 +1,7 @@
 // The public API, and nothing else.
 // Invariant: re-exports only.
 export * from './errors.js';
-export { formatBytes, formatCount, formatDuration, formatPercent } from './format.js';
+export { formatBytes, formatCount, formatDuration, formatPercent, formatTable } from './format.js';
 export { addonPath } from './native/addon.js';
 export { systemLibc } from './native/load-failure.js';
 export * from './tensor/device.js';

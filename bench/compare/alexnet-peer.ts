@@ -8,8 +8,9 @@ import {
   ops,
   SGD,
   type Device,
+  quantizeModel,
+  type InferencePrecision,
   type Model,
-  type Precision,
   type Tensor,
 } from '../../lib/index.js';
 import { measure, reply, type Job } from './job.js';
@@ -17,12 +18,14 @@ import { PRESET, readReference, type Reference } from './reference.js';
 
 await reply(async (job) => {
   const device = openDevice('cpu', { threads: job.threads });
-  const precision = (job.options['precision'] ?? 'float32') as Precision;
-  const model = alexnet({ classes: 1000, preset: PRESET, precision });
-  model.initialize(device, { seed: 1 });
+  const precision = (job.options['precision'] ?? 'float32') as InferencePrecision;
+  const trainedIn = precision === 'int8' ? 'float32' : precision;
+  const trained = alexnet({ classes: 1000, preset: PRESET, precision: trainedIn });
+  trained.initialize(device, { seed: 1 });
   const reference = job.reference === undefined ? undefined : await readReference(job.reference);
-  if (reference) await setWeights(model, reference);
+  if (reference) await setWeights(trained, reference);
   const { x, labels } = batch(device, job, reference);
+  const model = precision === 'int8' ? await quantized(trained, x) : trained;
   const work = {
     train: trainingStep(model, x, labels),
     infer: inference(model, x),
@@ -48,6 +51,14 @@ async function setWeights({ network }: Model, { tensors }: Reference): Promise<v
     if (!values) throw new Error(`the reference has no ${parameter.name}`);
     parameter.assign(parameter.value.device.tensor(values, { shape: parameter.shape }));
   }
+}
+
+/** Calibrated with the pictures that it then predicts; nothing of what it was made of stays. */
+async function quantized(trained: Model, x: Pictures): Promise<Model> {
+  const model = await quantizeModel(trained, { calibration: [x] });
+  trained.dispose();
+  trained.device.trim();
+  return model;
 }
 
 function batch(device: Device, job: Job, reference: Reference | undefined): { x: Pictures; labels: Labels } {

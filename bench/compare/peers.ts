@@ -11,15 +11,21 @@ export interface Configuration {
   readonly options: Job['options'];
   /** Whether this is what the peer's users get at best, in its precision: ratios are given to these. */
   readonly best?: boolean;
+  /** Whether it cannot train. */
+  readonly predictsOnly?: boolean;
   /** The largest batch that is tried: plain JavaScript takes a minute a picture. */
   readonly largestBatch?: number;
 }
+
+/** Less exact than all others: the page says by how much, and gives no ratio. */
+export const INT8 = 'alexnet, int8 (quantised, less exact)';
 
 const compiled = { channelsLast: true, compile: true, fused: true, lrn: 'band' };
 
 export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'alexnet, float32', options: {} },
   { name: 'alexnet, bfloat16', options: { precision: 'bfloat16' } },
+  { name: INT8, options: { precision: 'int8' }, predictsOnly: true },
   { name: 'PyTorch, as first written (NCHW, eager)', peer: 'pytorch', options: {} },
   {
     name: 'PyTorch, float32 (channels_last, compiled, band LRN, fused SGD)',

@@ -17,13 +17,13 @@ import {
   type Device,
   type Evaluation,
   type ImageDataset,
+  type InferencePrecision,
   type Model,
-  type Precision,
 } from '../index.js';
 import { option, flag, positional, remaining, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
-import { device, precision, seed, strict, threads, workers } from './options.js';
+import { device, inferencePrecision, seed, strict, threads, workers } from './options.js';
 import { counted, LiveLine, note, print, printJson } from './output.js';
 import { evaluationPictures, holdOutOption, openPictures, sourceOptions, SPLITS } from './pictures.js';
 import { integer, oneOf, text } from './values.js';
@@ -70,7 +70,7 @@ const options = {
       'FILE ends with .html, else as Markdown',
   }),
   strict,
-  precision,
+  precision: inferencePrecision,
   device,
   threads,
   workers,
@@ -98,7 +98,8 @@ export const evaluate = command({
 
 async function runEvaluation(args: Arguments): Promise<ExitCode> {
   const weights: string[] = [];
-  for (const run of args.runs) weights.push(await findWeights(run));
+  const quantized = args.precision === 'int8';
+  for (const run of args.runs) weights.push(await findWeights(run, { quantized }));
   const { files, what } = await evaluationPictures(args);
   using opened = openDevice(args.device, defined({ threads: args.threads }));
   const models: Model[] = [];
@@ -126,7 +127,10 @@ async function runEvaluation(args: Arguments): Promise<ExitCode> {
 /** Fills `models`, so that those that were loaded can be released when one cannot. */
 async function loadInto(
   models: Model[],
-  { weights, ...how }: { readonly weights: readonly string[]; device: Device; precision?: Precision },
+  {
+    weights,
+    ...how
+  }: { readonly weights: readonly string[]; device: Device; precision?: InferencePrecision },
 ): Promise<void> {
   for (const file of weights) models.push(await loadModel(file, how));
 }

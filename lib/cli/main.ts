@@ -13,12 +13,23 @@ import { info } from './info.js';
 import { note, print, tolerateClosedPipes } from './output.js';
 import { predict } from './predict.js';
 import { prepare } from './prepare.js';
+import { quantize } from './quantize.js';
 import { nearest } from './suggest.js';
 import { train } from './train.js';
 import { UsageError } from './usage-error.js';
 import { packageVersion } from './version.js';
 
-const commands: readonly Command[] = [train, evaluate, predict, exportCommand, prepare, augment, bench, info];
+const commands: readonly Command[] = [
+  train,
+  evaluate,
+  predict,
+  quantize,
+  exportCommand,
+  prepare,
+  augment,
+  bench,
+  info,
+];
 
 const help = sections([
   ['Usage: alexnet COMMAND [arguments] [options]'],

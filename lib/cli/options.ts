@@ -1,7 +1,7 @@
 // Options that several commands take.
 // Invariant: the same option means the same in every command.
 
-import type { Precision } from '../index.js';
+import type { InferencePrecision, Precision } from '../index.js';
 import { flag, option } from './args.js';
 import { bytes, integer, oneOf, text } from './values.js';
 
@@ -20,14 +20,22 @@ export const threads = option({
 
 const precisions = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' } as const;
 const precisionWord = oneOf(['f32', 'bf16', 'f16', 'float32', 'bfloat16', 'float16']);
+const inferenceWord = oneOf(['f32', 'bf16', 'f16', 'int8', 'float32', 'bfloat16', 'float16']);
+
+function inFull<Word extends string>(word: Word): Exclude<Word, keyof typeof precisions> | Precision {
+  return word in precisions ? precisions[word as keyof typeof precisions] : (word as Precision);
+}
 
 export const precision = option({
   value: 'TYPE',
-  parse: (given) => {
-    const word = precisionWord(given);
-    return word in precisions ? precisions[word as keyof typeof precisions] : (word as Precision);
-  },
+  parse: (given): Precision => inFull(precisionWord(given)),
   help: 'what the network computes in: f32, bf16 or f16 (default: what it was trained in)',
+});
+
+export const inferencePrecision = option({
+  value: 'TYPE',
+  parse: (given): InferencePrecision => inFull(inferenceWord(given)),
+  help: 'what the network computes in: f32, bf16, f16, or int8 after alexnet quantize (default: what it was trained in)',
 });
 
 export const workers = option({

@@ -16,7 +16,7 @@ import {
 import { flag, option, positional, remaining, type Values } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
-import { device, precision, threads, workers } from './options.js';
+import { device, inferencePrecision, threads, workers } from './options.js';
 import { note, print, printJson } from './output.js';
 import { integer } from './values.js';
 
@@ -32,7 +32,7 @@ const options = {
     absent: 5,
     help: 'classes a picture, the likeliest first',
   }),
-  precision,
+  precision: inferencePrecision,
   device,
   threads,
   workers,
@@ -59,7 +59,7 @@ type Outcome =
 const CHUNK = 64;
 
 async function runPrediction(args: Values<typeof positionals, typeof options>): Promise<ExitCode> {
-  const weights = await findWeights(args.run);
+  const weights = await findWeights(args.run, { quantized: args.precision === 'int8' });
   using opened = openDevice(args.device, defined({ threads: args.threads }));
   using model = await loadModel(weights, { device: opened, ...defined({ precision: args.precision }) });
   if (!model.preprocessing) {

@@ -19,7 +19,15 @@ export type { EvaluatedBatch } from './predictions.js';
 export { createProgress, type Progress, type ProgressOptions } from './progress.js';
 export type { Checkpoint, CheckpointContents, TrainingState } from './checkpoint.js';
 export type { CheckpointOptions, ParameterGroup, TrainerOptions } from './options.js';
-export { checkpointsIn, findCheckpoint, findWeights, runFolderOf, weightsIn } from './run-folder.js';
+export {
+  compareLayers,
+  comparePrecisions,
+  quantizeOnDataset,
+  type LayerDeviation,
+  type PrecisionResult,
+  type QuantizeOnDatasetOptions,
+} from './quantize.js';
+export { checkpointsIn, findCheckpoint, findWeights, INT8, runFolderOf, weightsIn } from './run-folder.js';
 export { RunLock, type RunLockOptions } from './run-lock.js';
 export { submitTrainingStep, type PendingResult, type StepParts, type StepPhase } from './step.js';
 export { Trainer, type FitOptions, type ResumeOptions, type TrainingData } from './trainer.js';

@@ -8,6 +8,8 @@ import { RunLock, type RunLockOptions } from './run-lock.js';
 
 export const LAST = 'last.safetensors';
 export const BEST = 'best.safetensors';
+/** The best weights in 8-bit integers, where they were quantised. */
+export const INT8 = 'int8.safetensors';
 const CHECKPOINTS = 'checkpoints';
 const CHECKPOINT = /^step-(\d+)\.safetensors$/;
 /** What a killed process leaves of a file that it was writing. */
@@ -29,11 +31,17 @@ export async function weightsIn(folder: string): Promise<string[]> {
 
 /**
  * The weights to predict with: a run folder's best, else its last; a file is itself.
- * @throws FileFormatError if there is nothing at `run`, or a folder without weights
+ * @param options.quantized  take what was made of them in 8-bit integers. Default false
+ * @throws FileFormatError if there is nothing at `run`, or a folder without weights, or if what was quantised is older than
+ * the weights
  */
-export async function findWeights(run: string): Promise<string> {
+export async function findWeights(
+  run: string,
+  { quantized = false }: { readonly quantized?: boolean } = {},
+): Promise<string> {
   if (!(await statRun(run)).isDirectory()) return run;
   const [weights] = await weightsIn(run);
+  if (quantized) return quantizedOf(run, weights);
   if (weights === undefined) {
     throw new FileFormatError(
       run,
@@ -41,6 +49,19 @@ export async function findWeights(run: string): Promise<string> {
     );
   }
   return weights;
+}
+
+async function quantizedOf(run: string, weights: string | undefined): Promise<string> {
+  const file = path.join(run, INT8);
+  const made = await stat(file).catch(() => undefined);
+  const learned = weights === undefined ? undefined : await stat(weights);
+  if (made && (!learned || made.mtimeMs >= learned.mtimeMs)) return file;
+  throw new FileFormatError(
+    file,
+    made
+      ? `it is older than ${weights}: make it again with alexnet quantize ${run} DIR`
+      : `there is no such file; make it with alexnet quantize ${run} DIR`,
+  );
 }
 
 async function statRun(run: string): ReturnType<typeof stat> {

@@ -9,7 +9,7 @@ import { tempFiles } from '../data/temp-folder.js';
 import { alexnet, runNode } from './run-cli.js';
 
 const root = new URL('../../../', import.meta.url);
-const COMMANDS = ['train', 'evaluate', 'predict', 'export', 'augment', 'info'];
+const COMMANDS = ['train', 'evaluate', 'predict', 'quantize', 'export', 'augment', 'info'];
 
 describe('alexnet', () => {
   it('shows the commands, if it is given none', async () => {
@@ -47,7 +47,7 @@ describe('alexnet', () => {
     [
       'a command there is not',
       ['delete'],
-      /unknown command 'delete'; there are train, evaluate, predict, export, prepare, augment, bench, info/,
+      /unknown command 'delete'; there are train, evaluate, predict, quantize, export, prepare, augment, bench, info/,
     ],
     ['a misspelt option', ['train', 'x', '--epoch', '3'], /unknown option --epoch; did you mean --epochs\?/],
     [
