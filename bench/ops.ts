@@ -74,7 +74,7 @@ function workOf(network: Sequential, inputShape: readonly number[]): Map<string,
   const work = new Map<string, Work>();
   const size = precision === 'float32' ? 4 : 2;
   let shape = inputShape;
-  for (const layer of network.layers) {
+  network.layers.forEach((layer, i) => {
     const [x, y] = [count(shape), count(layer.outputShape(shape))];
     const names = opsOf(layer);
     const weights = layer.parameters.reduce((sum, parameter) => sum + parameter.size, 0);
@@ -87,11 +87,19 @@ function workOf(network: Sequential, inputShape: readonly number[]): Map<string,
         work.set(`${layer.name} ${op}`, { macs: op === 'reluBackward' ? 0 : macs, bytes });
       }
     }
+    const next = network.layers[i + 1];
+    if (layer instanceof LocalResponseNorm && next instanceof MaxPool2d) {
+      const pooled = count(next.outputShape(layer.outputShape(shape)));
+      const both = `${layer.name}+${next.name}`;
+      // Where the maxima were takes a byte each.
+      work.set(`${both} lrnMaxPool2dForward`, { macs: 0, bytes: size * (x + pooled) + pooled });
+      work.set(`${both} lrnMaxPool2dBackward`, { macs: 0, bytes: size * (2 * x + pooled) + pooled });
+    }
     for (const { name, size: elements } of layer.parameters) {
       work.set(`${name} sgd`, { macs: 0, bytes: 20 * elements });
     }
     shape = layer.outputShape(shape);
-  }
+  });
   return work;
 }
 

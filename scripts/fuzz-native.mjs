@@ -7,7 +7,13 @@ import path from 'node:path';
 import { output } from './run.mjs';
 import { root } from './wheels.mjs';
 
-const SOURCES = ['fuzz/pictures.cc', 'core/augment_record.cc', 'core/picture.cc', 'core/resample.cc'];
+const SOURCES = [
+  'fuzz/pictures.cc',
+  'core/augment_record.cc',
+  'core/every_isa.cc',
+  'core/picture.cc',
+  'core/resample.cc',
+];
 const SANITIZERS = '-fsanitize=fuzzer,address,undefined';
 
 const folder = path.join(root, '.cache', 'fuzz');

@@ -47,7 +47,7 @@ export function trainingFloors(model: Model, options: FloorOptions): Floor[] {
   const bytesOfValue = precision === 'float32' ? 4 : 2;
   const floors: Floor[] = [];
   let input = model.inputShape.reduce((product, extent) => product * extent, 1);
-  for (const { name, kind, outputShape, parameters, macs } of model.summary().rows) {
+  for (const { name, kind, outputShape, parameters, macs } of fusedRows(model)) {
     const output = outputShape.slice(1).reduce((product, extent) => product * extent, 1);
     const first = floors.length === 0;
     // Forward, gradient of the weights, and gradient of the input, which the first layer does not need.
@@ -82,7 +82,26 @@ const VALUES: Readonly<Record<string, (input: number, output: number) => number>
   // Forward: x -> y, argmax (a byte); backward: argmax, dy -> dx.
   MaxPool2d: (input, output) => 2 * input + 2.5 * output,
   Dropout: (input) => 4 * input,
+  // The two in one pass. Forward: x -> y, argmax; backward: x, argmax, dy -> dx.
+  'LocalResponseNorm+MaxPool2d': (input, output) => 3 * input + 2.5 * output,
 };
+
+/** The summary's rows, with layers that are computed in one pass as one: what lies between them need not be moved. */
+function fusedRows(model: Model): readonly SummaryRow[] {
+  const rows: SummaryRow[] = [];
+  for (const row of model.summary().rows) {
+    const last = rows.at(-1);
+    if (last?.kind === 'LocalResponseNorm' && row.kind === 'MaxPool2d') {
+      const [name, kind] = [`${last.name}+${row.name}`, `${last.kind}+${row.kind}`];
+      rows[rows.length - 1] = { ...row, name, kind };
+    } else {
+      rows.push(row);
+    }
+  }
+  return rows;
+}
+
+type SummaryRow = ReturnType<Model['summary']>['rows'][number];
 
 function floor(layer: string, times: { readonly arithmeticMs: number; readonly bytesMs: number }): Floor {
   return { layer, ...times, floorMs: Math.max(times.arithmeticMs, times.bytesMs) };

@@ -14,7 +14,9 @@ import { elementCount, type Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { ReLU } from './activation.js';
 import type { Activations, Layer } from './layer.js';
+
 import { LearnedLayer, type FusedRelu, type LearnedLayerOptions } from './learned.js';
+import { LrnMaxPool2d } from './lrn-max-pool2d.js';
 
 export interface Conv2dOptions extends LearnedLayerOptions {
   readonly inChannels: number;
@@ -65,6 +67,11 @@ export class Conv2d extends LearnedLayer<Conv2dOptions> {
 
   override fuse(next: Layer): Layer | undefined {
     return next instanceof ReLU && !this.fusedRelu ? new Conv2d(this.options, { of: this }) : undefined;
+  }
+
+  override passGradientTo(next: Layer): readonly [Layer, Layer] | undefined {
+    if (!this.fusedRelu || !(next instanceof LrnMaxPool2d)) return undefined;
+    return [new Conv2d(this.options, { of: this, gradientIn: 'next' }), next.afterRelu()];
   }
 
   protected override compute(x: Activations, { relu }: { readonly relu: boolean }): Activations {

@@ -118,6 +118,14 @@ export abstract class Layer<Saved extends Disposable = Disposable> implements Di
     return undefined;
   }
 
+  /**
+   * This layer and the next one where the next one's backward pass takes the gradient of this one's activation too;
+   * undefined if they cannot. `Sequential` asks when it is built, after {@link fuse}.
+   */
+  passGradientTo(_next: Layer): readonly [Layer, Layer] | undefined {
+    return undefined;
+  }
+
   /** Releases the parameters. */
   dispose(): void {
     for (const parameter of this.parameters) parameter.dispose();

@@ -35,6 +35,8 @@ export interface LearnedLayerOptions {
 /** A layer whose ReLU this one does too, in the same pass. */
 export interface FusedRelu<L> {
   readonly of: L;
+  /** Who takes the ReLU's gradient: this layer, or the next one before it hands back its own. Default 'this'. */
+  readonly gradientIn?: 'this' | 'next';
 }
 
 type State = SavedTensors<'x' | 'y'>;
@@ -45,6 +47,8 @@ export abstract class LearnedLayer<Options extends LearnedLayerOptions> extends 
   readonly weight: Parameter;
   readonly bias: Parameter | null;
   protected readonly fusedRelu: boolean;
+  /** Whether what comes back has been through the ReLU's gradient. */
+  readonly #masked: boolean;
 
   constructor(
     name: string,
@@ -54,6 +58,7 @@ export abstract class LearnedLayer<Options extends LearnedLayerOptions> extends 
     super(name);
     this.options = options;
     this.fusedRelu = 'of' in parameters;
+    this.#masked = 'of' in parameters && parameters.gradientIn === 'next';
     if ('of' in parameters) {
       this.weight = parameters.of.weight;
       this.bias = parameters.of.bias;
@@ -80,6 +85,10 @@ export abstract class LearnedLayer<Options extends LearnedLayerOptions> extends 
           });
   }
 
+  get #takesReluGradient(): boolean {
+    return this.fusedRelu && !this.#masked;
+  }
+
   override get parameters(): readonly Parameter[] {
     return this.bias ? [this.weight, this.bias] : [this.weight];
   }
@@ -94,13 +103,15 @@ export abstract class LearnedLayer<Options extends LearnedLayerOptions> extends 
   override forward(x: Activations, mode: Mode): Forward<State> {
     const relu = this.fusedRelu;
     const y = this.compute(x, { relu });
-    // Without a fused ReLU backward never looks at y; sharing it would only keep its memory.
-    const saved = mode.gradient ? { x: x.share(), ...(relu && { y: y.share() }) } : null;
+    // Where backward never looks at y, sharing it would only keep its memory.
+    const saved = mode.gradient ? { x: x.share(), ...(this.#takesReluGradient && { y: y.share() }) } : null;
     return { y, saved: saved && new SavedTensors(saved as { x: Tensor; y: Tensor }) };
   }
 
   override backward(dy: Activations, saved: State, options: BackwardOptions): Activations | null {
-    using masked = this.fusedRelu ? reluBackward(dy, saved.get('y'), { label: this.name }) : dy.share();
+    using masked = this.#takesReluGradient
+      ? reluBackward(dy, saved.get('y'), { label: this.name })
+      : dy.share();
     const x = saved.get('x');
     if (this.learns) {
       const { dw, db } = this.weightGradients(x, masked);

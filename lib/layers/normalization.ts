@@ -11,6 +11,8 @@ import {
   type Forward,
   type Mode,
 } from './layer.js';
+import { LrnMaxPool2d } from './lrn-max-pool2d.js';
+import { MaxPool2d } from './pooling.js';
 
 export interface LocalResponseNormOptions extends Omit<LrnOptions, 'label'> {
   readonly name?: string;
@@ -33,6 +35,11 @@ export class LocalResponseNorm extends Layer<SavedTensors<'x'>> {
       throw new ShapeError(`${this.name}: x is ${formatShape(input)}, expected [N, C, H, W].`);
     }
     return input;
+  }
+
+  override fuse(next: Layer): Layer | undefined {
+    if (this.options.region === 'within' || !(next instanceof MaxPool2d)) return undefined;
+    return new LrnMaxPool2d(this, next, { relu: false });
   }
 
   override forward(x: Activations, mode: Mode): Forward<SavedTensors<'x'>> {

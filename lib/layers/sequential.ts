@@ -162,5 +162,9 @@ function fuseAll(layers: readonly Layer[]): Layer[] {
     if (both) fused[fused.length - 1] = both;
     else fused.push(layer);
   }
+  for (let i = 1; i < fused.length; i++) {
+    const both = fused[i - 1]!.passGradientTo(fused[i]!);
+    if (both) fused.splice(i - 1, 2, ...both);
+  }
   return fused;
 }

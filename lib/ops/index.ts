@@ -15,6 +15,15 @@ export * from './int8.js';
 export * from './linear.js';
 export * from './loss.js';
 export { lrn, lrnBackward, lrnWithin, lrnWithinBackward, type LrnOptions } from './lrn.js';
-export * from './pool2d.js';
+export * from './lrn-max-pool2d.js';
+export {
+  avgPool2d,
+  avgPool2dBackward,
+  maxPool2d,
+  maxPool2dBackward,
+  pool2dShape,
+  type AvgPool2dOptions,
+  type Pool2dOptions,
+} from './pool2d.js';
 export * from './random.js';
 export * from './sgd.js';

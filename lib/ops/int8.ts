@@ -5,7 +5,7 @@ import type { QuantizedDType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { attributesOf, type Conv2dOptions } from './conv2d.js';
-import { across, type LrnOptions } from './lrn.js';
+import { acrossAttributes, type LrnOptions } from './lrn.js';
 import { run, run1 } from './run.js';
 
 /** How values are written as integers. */
@@ -117,7 +117,7 @@ export function lrnInt8<S extends Shape>(
   options: LrnOptions & { readonly scale: number },
 ): Tensor<'uint8', S> {
   const { scale, label } = options;
-  const { alpha = 0, beta = 1, k = 0, ...window } = across(options);
+  const { alpha = 0, beta = 1, k = 0, ...window } = acrossAttributes(options);
   const inputScale = x.scale ?? 1;
   const ratio = (inputScale / scale) ** (-1 / beta);
   return run1('lrnInt8', {

@@ -29,8 +29,8 @@ export interface LrnOptions {
   readonly label?: string;
 }
 
-/** @internal */
-export function across(options: LrnOptions): Record<string, number> {
+/** Attributes of the ops across channels. */
+export function acrossAttributes(options: Omit<LrnOptions, 'label'>): Record<string, number> {
   const { size, beta, k } = options;
   const alpha = options.alphaOver === 'sum' ? options.alpha : options.alpha / size;
   return { size, alpha, beta, k, channelGroups: options.channelGroups ?? 1 };
@@ -49,10 +49,11 @@ export function lrn<D extends FloatDType, S extends Shape>(
   x: Tensor<D, S>,
   options: LrnOptions,
 ): Tensor<D, S> {
-  return run1('lrnForward', { inputs: { x }, attributes: across(options), label: options.label }) as Tensor<
-    D,
-    S
-  >;
+  return run1('lrnForward', {
+    inputs: { x },
+    attributes: acrossAttributes(options),
+    label: options.label,
+  }) as Tensor<D, S>;
 }
 
 /** Gradient of {@link lrn}; x is the forward op's input. */
@@ -63,7 +64,7 @@ export function lrnBackward<D extends FloatDType, S extends Shape>(
 ): Tensor<D, S> {
   return run1('lrnBackward', {
     inputs: { x, dy },
-    attributes: across(options),
+    attributes: acrossAttributes(options),
     label: options.label,
   }) as Tensor<D, S>;
 }

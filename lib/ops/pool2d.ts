@@ -42,7 +42,8 @@ function ceilPadding(extent: number, kernel: number, stride: number, low: number
   return high + (starts + kernel - (extent + low + high));
 }
 
-function attributesOf(options: Pool2dOptions, input: Shape): Record<string, number> {
+/** Attributes of pooling an input of this shape. */
+export function poolAttributes(options: Pool2dOptions, input: Shape): Record<string, number> {
   const label = options.label ?? 'pool2d';
   const [kernelH, kernelW] = size2d(options.kernelSize, `${label}: kernelSize`);
   const [strideH, strideW] = size2d(options.stride ?? options.kernelSize, `${label}: stride`);
@@ -66,7 +67,7 @@ function attributesOf(options: Pool2dOptions, input: Shape): Record<string, numb
  */
 export function pool2dShape(x: Shape, options: Pool2dOptions): Shape {
   const inputs = { x: { dtype: 'float32', shape: x } } as const;
-  const attributes = attributesOf(options, x);
+  const attributes = poolAttributes(options, x);
   const context = { label: options.label ?? 'pool2d', inputs, attributes, result: undefined };
   return (avgPool2dForward(context)[0] as OutputSpec).shape;
 }
@@ -86,7 +87,7 @@ export function maxPool2d<D extends FloatDType | QuantizedDType>(
   }
   const [y, argmax] = run('maxPool2dForward', {
     inputs: { x },
-    attributes: attributesOf(options, x.shape),
+    attributes: poolAttributes(options, x.shape),
     without: options.training ? [] : ['argmax'],
     label: options.label,
   }) as [Images<D>, Tensor | null];
@@ -101,14 +102,14 @@ export function maxPool2dBackward<D extends FloatDType>(
 ): Images<D> {
   return run1('maxPool2dBackward', {
     inputs: { argmax, dy },
-    attributes: attributesOf(options, options.inputShape),
+    attributes: poolAttributes(options, options.inputShape),
     result: { dtype: dy.dtype, shape: options.inputShape },
     label: options.label,
   }) as Images<D>;
 }
 
 function averageAttributes(options: AvgPool2dOptions, input: Shape): Record<string, number> {
-  return { ...attributesOf(options, input), clipped: options.divisor === 'full' ? 0 : 1 };
+  return { ...poolAttributes(options, input), clipped: options.divisor === 'full' ? 0 : 1 };
 }
 
 /** x: [N, C, H, W] -> y: [N, C, OH, OW]. The caller owns y. */

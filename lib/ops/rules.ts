@@ -279,13 +279,17 @@ export function linearBackwardWeights(context: Context): OutputSpec[] {
 }
 
 export function lrn(context: Context): OutputSpec[] {
-  const dtype = expectFloat(context, 'x');
-  const shape = lrnShape(context);
+  const x = expectNormalisable(context);
   if (context.inputs['dy']) {
-    expectSameType(context, 'dy', dtype);
-    expectShape(context, 'dy', shape, 'it must have the shape of x');
+    expectSameType(context, 'dy', x.dtype);
+    expectShape(context, 'dy', x.shape, 'it must have the shape of x');
   }
-  return [{ dtype, shape }];
+  return [x];
+}
+
+/** The type and shape of x, and of what it becomes. */
+function expectNormalisable(context: Context): { readonly dtype: FloatDType; readonly shape: Shape } {
+  return { dtype: expectFloat(context, 'x'), shape: lrnShape(context) };
 }
 
 /** Checks input and window. */
@@ -344,6 +348,18 @@ export function maxPool2dForward(context: Context): OutputSpec[] {
     { dtype, shape, scale },
     { dtype: 'opaque', shape },
   ];
+}
+
+export function lrnMaxPool2dForward(context: Context): OutputSpec[] {
+  expectNormalisable(context);
+  return maxPool2dForward(context);
+}
+
+export function lrnMaxPool2dBackward(context: Context): OutputSpec[] {
+  const x = expectNormalisable(context);
+  expectSameType(context, 'dy', x.dtype);
+  expectShape(context, 'dy', pool2dOutput(context, x.shape), 'the shape of the output');
+  return [x];
 }
 
 export function pool2dBackward(context: Context): OutputSpec[] {

@@ -14,6 +14,7 @@ export interface OpDefinition {
 
 const conv = 'strideH strideW padTop padBottom padLeft padRight groups';
 const pool = 'kernelH kernelW strideH strideW padTop padBottom padLeft padRight';
+const lrn = 'size alpha beta k channelGroups';
 const random = 'seed step stream';
 
 function op(inputs: string, outputs: string, attributes: string, rule: OpDefinition['rule']): OpDefinition {
@@ -55,8 +56,8 @@ export const table = {
   sigmoidForward: op('x', 'y', '', rules.unary),
   sigmoidBackward: op('y dy', 'dx', '', rules.binary),
 
-  lrnForward: op('x', 'y', 'size alpha beta k channelGroups', rules.lrn),
-  lrnBackward: op('x dy', 'dx', 'size alpha beta k channelGroups', rules.lrn),
+  lrnForward: op('x', 'y', lrn, rules.lrn),
+  lrnBackward: op('x dy', 'dx', lrn, rules.lrn),
   lrnWithinForward: op('x', 'y', 'size alpha beta k', rules.lrn),
   lrnWithinBackward: op('x dy', 'dx', 'size alpha beta k', rules.lrn),
 
@@ -64,6 +65,9 @@ export const table = {
   maxPool2dBackward: op('argmax dy', 'dx', pool, rules.pool2dBackward),
   avgPool2dForward: op('x', 'y', `${pool} clipped`, rules.avgPool2dForward),
   avgPool2dBackward: op('dy', 'dx', `${pool} clipped`, rules.pool2dBackward),
+
+  lrnMaxPool2dForward: op('x', 'y argmax?', `${lrn} ${pool}`, rules.lrnMaxPool2dForward),
+  lrnMaxPool2dBackward: op('x argmax dy', 'dx', `${lrn} ${pool} relu`, rules.lrnMaxPool2dBackward),
 
   dropout: op('x', 'y', `rate scale ${random}`, rules.unary),
   softmaxForward: op('x', 'y', '', rules.rows),

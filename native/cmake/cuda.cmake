@@ -103,6 +103,7 @@ set(CUDA_SOURCES
   cuda/linear.cc
   cuda/loss.cc
   cuda/lrn.cc
+  cuda/lrn_max_pool.cc
   cuda/lrn_within.cc
   cuda/matrix_product.cc
   cuda/optimizer.cc

@@ -35,7 +35,7 @@ uint8_t OverWhite(int value, int alpha) {
   return static_cast<uint8_t>((value * alpha + 255 * (255 - alpha) + 127) / 255);
 }
 
-ALEXNET_EVERY_ISA bool IsOpaque(const uint8_t* rgba, int64_t pixels) {
+ALEXNET_INLINE bool IsOpaque(const uint8_t* rgba, int64_t pixels) {
   uint8_t all = 255;
   for (int64_t i = 0; i < pixels; ++i) all &= rgba[4 * i + 3];
   return all == 255;
@@ -58,7 +58,7 @@ void PackOverWhite(const uint8_t* from, int64_t step, uint8_t* out, int64_t pixe
 /** Upright RGB. The raster itself where it is that already; `memory` holds it otherwise. */
 const uint8_t* Upright(const Raster& raster, const Walk& walk, std::vector<uint8_t>& memory) {
   if (raster.channels == 3 && raster.orientation == 1) return raster.data;
-  const bool opaque = raster.channels == 3 || IsOpaque(raster.data, raster.width * raster.height);
+  const bool opaque = raster.channels == 3 || EveryIsa<IsOpaque>(raster.data, raster.width * raster.height);
   const auto pack = opaque ? PackColours : PackOverWhite;
   memory.resize(static_cast<size_t>(walk.width * walk.height * 3));
   for (int64_t y = 0; y < walk.height; ++y) {
@@ -68,7 +68,7 @@ const uint8_t* Upright(const Raster& raster, const Walk& walk, std::vector<uint8
   return memory.data();
 }
 
-ALEXNET_EVERY_ISA void ToBytes(const float* in, uint8_t* out, int64_t count) {
+ALEXNET_INLINE void ToBytes(const float* in, uint8_t* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     out[i] = static_cast<uint8_t>(std::min(std::max(in[i] + 0.5f, 0.f), 255.f));
   }
@@ -95,7 +95,7 @@ void ScalePicture(const Raster& raster, const PictureCut& cut, uint8_t* out) {
   std::vector<float> row(static_cast<size_t>(values));
   for (int64_t y = 0; y < cut.height; ++y) {
     resampler.Row(pixels + first * 3, stride, y, row.data());
-    ToBytes(row.data(), out + y * values, values);
+    EveryIsa<ToBytes>(row.data(), out + y * values, values);
   }
 }
 

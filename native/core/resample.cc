@@ -10,22 +10,19 @@
 namespace alexnet {
 namespace {
 
-ALEXNET_EVERY_ISA void AddScaled(const uint8_t* in, float weight, float* sum, int64_t count) {
+template <typename Value>
+ALEXNET_INLINE void AddScaled(const Value* in, float weight, float* sum, int64_t count) {
   for (int64_t i = 0; i < count; ++i) sum[i] += weight * static_cast<float>(in[i]);
 }
 
-ALEXNET_EVERY_ISA void AddScaled(const float* in, float weight, float* sum, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) sum[i] += weight * in[i];
-}
-
 /** One tap of every value of a row. */
-ALEXNET_EVERY_ISA void Gather(const float* in, const int32_t* starts, const float* weights, float* out,
-                              int64_t count) {
+ALEXNET_INLINE void Gather(const float* in, const int32_t* starts, const float* weights, float* out,
+                           int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = weights[i] * in[starts[i]];
 }
 
-ALEXNET_EVERY_ISA void AddGathered(const float* in, const int32_t* starts, const float* weights, float* out,
-                                   int64_t count) {
+ALEXNET_INLINE void AddGathered(const float* in, const int32_t* starts, const float* weights, float* out,
+                                int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] += weights[i] * in[starts[i]];
 }
 
@@ -142,16 +139,17 @@ void Resampler::AddRows(const T* from, int64_t stride, int64_t row, float sign) 
   const T* const first = from + rows_.start(row) * stride;
   for (int64_t tap = 0; tap < rows_.taps(); ++tap) {
     const float weight = rows_.weight(tap, row);
-    if (weight != 0) AddScaled(first + tap * stride, sign * weight, narrowed_.data(), columns_.input() * 3);
+    if (weight == 0) continue;
+    EveryIsa<AddScaled<T>>(first + tap * stride, sign * weight, narrowed_.data(), columns_.input() * 3);
   }
 }
 
 void Resampler::Columns(float* out) const {
   const int64_t values = columns_.output() * 3;
-  Gather(narrowed_.data(), column_starts_.data(), column_weights_.data(), out, values);
+  EveryIsa<Gather>(narrowed_.data(), column_starts_.data(), column_weights_.data(), out, values);
   for (int64_t tap = 1; tap < columns_.taps(); ++tap) {
-    AddGathered(narrowed_.data() + tap * 3, column_starts_.data(), column_weights_.data() + tap * values, out,
-                values);
+    EveryIsa<AddGathered>(narrowed_.data() + tap * 3, column_starts_.data(),
+                          column_weights_.data() + tap * values, out, values);
   }
 }
 

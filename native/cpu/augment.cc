@@ -35,20 +35,20 @@ struct Scratch {
   Resampler resampler;
 };
 
-ALEXNET_EVERY_ISA void SubtractBytes(const uint8_t* in, const float* mean, float* out, int64_t count) {
+ALEXNET_INLINE void SubtractBytes(const uint8_t* in, const float* mean, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) - mean[i];
 }
 
-ALEXNET_EVERY_ISA void ToFloats(const uint8_t* in, float* out, int64_t count) {
+ALEXNET_INLINE void ToFloats(const uint8_t* in, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]);
 }
 
-ALEXNET_EVERY_ISA void Subtract(float* row, const float* mean, int64_t count) {
+ALEXNET_INLINE void Subtract(float* row, const float* mean, int64_t count) {
   for (int64_t i = 0; i < count; ++i) row[i] -= mean[i];
 }
 
 /** Every pixel times the colour matrix, row-major. */
-ALEXNET_EVERY_ISA void MixColours(float* row, const float* matrix, int64_t pixels) {
+ALEXNET_INLINE void MixColours(float* row, const float* matrix, int64_t pixels) {
   const float m0 = matrix[0], m1 = matrix[1], m2 = matrix[2], m3 = matrix[3], m4 = matrix[4];
   const float m5 = matrix[5], m6 = matrix[6], m7 = matrix[7], m8 = matrix[8];
   for (int64_t i = 0; i < pixels; ++i) {
@@ -60,8 +60,8 @@ ALEXNET_EVERY_ISA void MixColours(float* row, const float* matrix, int64_t pixel
 }
 
 /** One colour of a row: the colour's offset costs an addition beside a load, whatever it is. */
-ALEXNET_EVERY_ISA void SplitRow(const float* row, float* out, int64_t side, float offset, float scale,
-                                bool mirror) {
+ALEXNET_INLINE void SplitRow(const float* row, float* out, int64_t side, float offset, float scale,
+                             bool mirror) {
   if (mirror) {
     for (int64_t i = 0; i < side; ++i) out[i] = (row[3 * (side - 1 - i)] + offset) * scale;
   } else {
@@ -95,8 +95,8 @@ class View {
       SampleRow(row);
       const int64_t to = record_.flip != 0 ? side - 1 - row : row;
       for (int64_t c = 0; c < 3; ++c) {
-        SplitRow(scratch_.samples.data() + c, out + (c * side + to) * side, side, record_.offset[c],
-                 pictures_.inverse_std[c], record_.mirror != 0);
+        EveryIsa<SplitRow>(scratch_.samples.data() + c, out + (c * side + to) * side, side, record_.offset[c],
+                           pictures_.inverse_std[c], record_.mirror != 0);
       }
     }
     Erase(out);
@@ -108,17 +108,17 @@ class View {
     float* const samples = scratch_.samples.data();
     const int64_t side = pictures_.crop;
     const uint8_t* const bytes = image_ + row * stride_;
-    if (!mix_ && !resize_) return SubtractBytes(bytes, MeanRow(row), samples, side * 3);
+    if (!mix_ && !resize_) return EveryIsa<SubtractBytes>(bytes, MeanRow(row), samples, side * 3);
     if (!mix_ && pictures_.mean_image) {
       return scratch_.resampler.DifferenceRow(image_, pictures_.mean + first_, stride_, row, samples);
     }
     if (resize_) {
       scratch_.resampler.Row(image_, stride_, row, samples);
     } else {
-      ToFloats(bytes, samples, side * 3);
+      EveryIsa<ToFloats>(bytes, samples, side * 3);
     }
-    if (mix_) MixColours(samples, record_.colour, side);
-    Subtract(samples, MeanRow(row), side * 3);
+    if (mix_) EveryIsa<MixColours>(samples, record_.colour, side);
+    EveryIsa<Subtract>(samples, MeanRow(row), side * 3);
   }
 
   const float* MeanRow(int64_t row) {

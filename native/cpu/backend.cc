@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "cpu/parallel.h"
+#include "cpu/pixels.h"
 
 namespace alexnet::cpu {
 namespace {
@@ -263,14 +264,8 @@ bool IsPadded(const memory::desc& layout) {
 }
 
 memory::desc SameOrder(const memory::desc& layout, const Tensor& y) {
-  using tag = memory::format_tag;
-  const memory::dims dims = layout.get_dims();
-  if (dims.size() == 4 && !IsPadded(layout)) {
-    for (const tag order : {tag::nChw16c, tag::nChw8c, tag::nhwc}) {
-      if (layout == memory::desc(dims, layout.get_data_type(), order)) return {dims, TypeOf(y.dtype), order};
-    }
-  }
-  return PlainLayout(y);
+  if (ChannelBlock(layout) == 0) return PlainLayout(y);
+  return InOrderOf(layout, layout.get_dims(), TypeOf(y.dtype));
 }
 
 CpuStorage& StorageOf(const Tensor& tensor) {

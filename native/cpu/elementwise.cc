@@ -8,27 +8,25 @@
 namespace alexnet::cpu {
 namespace {
 
-ALEXNET_EVERY_ISA void AffineRange(const float* x, float* y, int64_t count, float scale, float shift) {
+ALEXNET_INLINE void AffineRange(const float* x, float* y, int64_t count, float scale, float shift) {
   for (int64_t i = 0; i < count; ++i) y[i] = x[i] * scale + shift;
 }
 
 // A NaN stays one: no comparison with it is true.
-ALEXNET_EVERY_ISA void ClampRange(const float* x, float* y, int64_t count, float low, float high) {
+ALEXNET_INLINE void ClampRange(const float* x, float* y, int64_t count, float low, float high) {
   for (int64_t i = 0; i < count; ++i) {
     const float above = x[i] < low ? low : x[i];
     y[i] = above > high ? high : above;
   }
 }
 
-ALEXNET_EVERY_ISA void AddRange(const float* x, const float* y, float* z, int64_t count) {
+ALEXNET_INLINE void AddRange(const float* x, const float* y, float* z, int64_t count) {
   for (int64_t i = 0; i < count; ++i) z[i] = x[i] + y[i];
 }
 
-ALEXNET_EVERY_ISA void MultiplyRange(const float* x, const float* y, float* z, int64_t count) {
+ALEXNET_INLINE void MultiplyRange(const float* x, const float* y, float* z, int64_t count) {
   for (int64_t i = 0; i < count; ++i) z[i] = x[i] * y[i];
 }
-
-using BinaryRange = void (*)(const float*, const float*, float*, int64_t);
 
 /** range(x, y, count) over all elements of the first input. */
 template <typename Range>
@@ -41,13 +39,15 @@ void Unary(CpuBackend& backend, OpCall& call, const Range& range) {
                   });
 }
 
-void Binary(CpuBackend& backend, OpCall& call, BinaryRange range) {
+/** kRange(x, y, z, count) over all elements. */
+template <auto kRange>
+void Binary(CpuBackend& backend, OpCall& call) {
   const Buffer x = Dense(backend, *call.inputs[0]);
   const Buffer y = In(backend, *call.inputs[1], x.layout);
   const Buffer& z = backend.Create(*call.outputs[0], x.layout);
   ForEachChunk<2>(call.outputs[0]->elements(), {x, y}, z,
-                  [=](int64_t, const std::array<const float*, 2>& in, float* out, int64_t count) {
-                    range(in[0], in[1], out, count);
+                  [](int64_t, const std::array<const float*, 2>& in, float* out, int64_t count) {
+                    EveryIsa<kRange>(in[0], in[1], out, count);
                   });
 }
 
@@ -84,25 +84,27 @@ void Affine(CpuBackend& backend, OpCall& call) {
   const auto scale = static_cast<float>(call.Number("scale")),
              shift = static_cast<float>(call.Number("shift"));
   Unary(backend, call,
-        [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, shift); });
+        [=](const float* x, float* y, int64_t count) { EveryIsa<AffineRange>(x, y, count, scale, shift); });
 }
 
 void Clamp(CpuBackend& backend, OpCall& call) {
   const auto low = static_cast<float>(call.Number("low")), high = static_cast<float>(call.Number("high"));
-  Unary(backend, call, [=](const float* x, float* y, int64_t count) { ClampRange(x, y, count, low, high); });
+  Unary(backend, call,
+        [=](const float* x, float* y, int64_t count) { EveryIsa<ClampRange>(x, y, count, low, high); });
 }
 
 // The factor is on the device, so that nobody has to wait for it.
 void ScaleBy(CpuBackend& backend, OpCall& call) {
   const float scale = *Plain(backend, *call.inputs[1]).floats();
-  Unary(backend, call, [=](const float* x, float* y, int64_t count) { AffineRange(x, y, count, scale, 0); });
+  Unary(backend, call,
+        [=](const float* x, float* y, int64_t count) { EveryIsa<AffineRange>(x, y, count, scale, 0.f); });
 }
 
 void Add(CpuBackend& backend, OpCall& call) {
-  Binary(backend, call, AddRange);
+  Binary<AddRange>(backend, call);
 }
 void Multiply(CpuBackend& backend, OpCall& call) {
-  Binary(backend, call, MultiplyRange);
+  Binary<MultiplyRange>(backend, call);
 }
 
 void Sum(CpuBackend& backend, OpCall& call) {

@@ -4,12 +4,24 @@
 
 namespace alexnet::cpu {
 
-ALEXNET_EVERY_ISA void Widen(const BFloat16* from, float* to, int64_t count) {
+namespace {
+
+ALEXNET_INLINE void WidenRange(const BFloat16* from, float* to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = Load(from + i);
 }
 
-ALEXNET_EVERY_ISA void Narrow(const float* from, BFloat16* to, int64_t count) {
+ALEXNET_INLINE void NarrowRange(const float* from, BFloat16* to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) Store(from[i], to + i);
+}
+
+}  // namespace
+
+void Widen(const BFloat16* from, float* to, int64_t count) {
+  EveryIsa<WidenRange>(from, to, count);
+}
+
+void Narrow(const float* from, BFloat16* to, int64_t count) {
+  EveryIsa<NarrowRange>(from, to, count);
 }
 
 FloatBuffer::FloatBuffer(const Buffer& buffer) {

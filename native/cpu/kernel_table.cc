@@ -44,6 +44,8 @@ const std::unordered_map<std::string, Kernel>& KernelTable() {
       {"maxPool2dBackward", MaxPool2dBackward},
       {"avgPool2dForward", AvgPool2dForward},
       {"avgPool2dBackward", AvgPool2dBackward},
+      {"lrnMaxPool2dForward", LrnMaxPool2dForward},
+      {"lrnMaxPool2dBackward", LrnMaxPool2dBackward},
       {"dropout", Dropout},
       {"softmaxForward", SoftmaxForward},
       {"softmaxBackward", SoftmaxBackward},

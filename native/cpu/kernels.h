@@ -39,6 +39,9 @@ void MaxPool2dForward(CpuBackend& backend, OpCall& call);
 void MaxPool2dBackward(CpuBackend& backend, OpCall& call);
 void AvgPool2dForward(CpuBackend& backend, OpCall& call);
 void AvgPool2dBackward(CpuBackend& backend, OpCall& call);
+// lrn_max_pool.cc
+void LrnMaxPool2dForward(CpuBackend& backend, OpCall& call);
+void LrnMaxPool2dBackward(CpuBackend& backend, OpCall& call);
 // loss.cc
 void SoftmaxForward(CpuBackend& backend, OpCall& call);
 void SoftmaxBackward(CpuBackend& backend, OpCall& call);

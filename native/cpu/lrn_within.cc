@@ -24,7 +24,7 @@ struct Window {
 };
 
 /** out[p] = sum of in over the clipped window around p: along rows into `rows`, then along columns. */
-ALEXNET_EVERY_ISA void BoxSums(const float* in, float* rows, float* out, const Window& window) {
+ALEXNET_INLINE void BoxSums(const float* in, float* rows, float* out, Window window) {
   const int64_t half = (window.size - 1) / 2, height = window.height, width = window.width;
   for (int64_t h = 0; h < height; ++h) {
     for (int64_t w = 0; w < width; ++w) {
@@ -46,7 +46,7 @@ ALEXNET_EVERY_ISA void BoxSums(const float* in, float* rows, float* out, const W
 /** s = k + alpha * windowed sum of x^2, for one plane. */
 void Denominators(const float* x, float* squares, float* rows, float* s, const Window& window) {
   for (int64_t p = 0; p < window.pixels(); ++p) squares[p] = x[p] * x[p];
-  BoxSums(squares, rows, s, window);
+  EveryIsa<BoxSums>(squares, rows, s, window);
   for (int64_t p = 0; p < window.pixels(); ++p) s[p] = window.k + window.alpha * s[p];
 }
 
@@ -90,7 +90,7 @@ void LrnWithinBackward(CpuBackend& backend, OpCall& call) {
         powers[p] = std::pow(s[p], -window.beta);
         ratios[p] = gradient[p] * in[p] * powers[p] / s[p];
       }
-      BoxSums(ratios.data(), rows.data(), s.data(), window);
+      EveryIsa<BoxSums>(ratios.data(), rows.data(), s.data(), window);
       for (int64_t p = 0; p < pixels; ++p) {
         dx[p] = gradient[p] * powers[p] - 2.f * window.alpha * window.beta * in[p] * s[p];
       }

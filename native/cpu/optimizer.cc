@@ -18,8 +18,7 @@ struct Rates {
 
 constexpr int64_t kGrain = 1 << 15;
 
-ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
-                                  const Rates& rates) {
+ALEXNET_INLINE void PaperRange(float* w, float* v, const float* dw, int64_t begin, int64_t end, Rates rates) {
   const float learning_rate = rates.learning_rate, momentum = rates.momentum,
               weight_decay = rates.weight_decay, scale = rates.scale;
   for (int64_t i = begin; i < end; ++i) {
@@ -28,8 +27,7 @@ ALEXNET_EVERY_ISA void PaperRange(float* w, float* v, const float* dw, int64_t b
   }
 }
 
-ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t begin, int64_t end,
-                                  const Rates& rates) {
+ALEXNET_INLINE void TorchRange(float* w, float* v, const float* dw, int64_t begin, int64_t end, Rates rates) {
   const float learning_rate = rates.learning_rate, momentum = rates.momentum,
               weight_decay = rates.weight_decay, scale = rates.scale;
   for (int64_t i = begin; i < end; ++i) {
@@ -38,7 +36,7 @@ ALEXNET_EVERY_ISA void TorchRange(float* w, float* v, const float* dw, int64_t b
   }
 }
 
-ALEXNET_EVERY_ISA void AverageRange(float* e, const float* x, int64_t begin, int64_t end, float weight) {
+ALEXNET_INLINE void AverageRange(float* e, const float* x, int64_t begin, int64_t end, float weight) {
   for (int64_t i = begin; i < end; ++i) e[i] += weight * (x[i] - e[i]);
 }
 
@@ -67,11 +65,16 @@ void Sgd(CpuBackend& backend, OpCall& call) {
   const Buffer dw = AsIs(*call.inputs[2]);
   float* const w = Writable(backend, *call.inputs[0], dw.layout);
   float* const v = Writable(backend, *call.inputs[1], dw.layout);
-  const auto range = call.Flag("torchForm") ? TorchRange : PaperRange;
+  const bool torch_form = call.Flag("torchForm");
   // Padding counts as elements: zero in dw, w and v alike, it stays zero.
   const auto elements = static_cast<int64_t>(dw.layout.get_size() / sizeof(float));
-  ParallelFor(elements, kGrain,
-              [&](int64_t begin, int64_t end) { range(w, v, dw.floats(), begin, end, rates); });
+  ParallelFor(elements, kGrain, [&](int64_t begin, int64_t end) {
+    if (torch_form) {
+      EveryIsa<TorchRange>(w, v, dw.floats(), begin, end, rates);
+    } else {
+      EveryIsa<PaperRange>(w, v, dw.floats(), begin, end, rates);
+    }
+  });
 }
 
 // A sum of squares is finite if and only if all the gradients are, short of 1e38.
@@ -95,7 +98,7 @@ void Average(CpuBackend& backend, OpCall& call) {
   float* const e = Writable(backend, *call.inputs[0], x.layout);
   const auto elements = static_cast<int64_t>(x.layout.get_size() / sizeof(float));
   ParallelFor(elements, kGrain,
-              [&](int64_t begin, int64_t end) { AverageRange(e, x.floats(), begin, end, weight); });
+              [&](int64_t begin, int64_t end) { EveryIsa<AverageRange>(e, x.floats(), begin, end, weight); });
 }
 
 // scale = min(1, maxNorm / sqrt(squares)); 1 for a NaN, which stays in the gradient and is seen there.

@@ -2,6 +2,7 @@
 // Invariant: rounds to nearest even and saturates, int8 at -127 and 127; NaN becomes 0.
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "cpu/floats.h"
 #include "cpu/kernels.h"
@@ -46,18 +47,13 @@ ALEXNET_INLINE void ToFloats(const Scaling<T, float>& part) {
   for (int64_t i = part.begin; i < end; ++i) y[i] = static_cast<float>(x[i]) * factor;
 }
 
-// Templates are not cloned for instruction sets, plain functions are.
-ALEXNET_EVERY_ISA void Scale(const Scaling<float, uint8_t>& part) {
-  ToIntegers(part);
-}
-ALEXNET_EVERY_ISA void Scale(const Scaling<float, int8_t>& part) {
-  ToIntegers(part);
-}
-ALEXNET_EVERY_ISA void Scale(const Scaling<uint8_t, float>& part) {
-  ToFloats(part);
-}
-ALEXNET_EVERY_ISA void Scale(const Scaling<int8_t, float>& part) {
-  ToFloats(part);
+template <typename From, typename To>
+ALEXNET_INLINE void Scale(Scaling<From, To> part) {
+  if constexpr (std::is_same_v<From, float>) {
+    ToIntegers(part);
+  } else {
+    ToFloats(part);
+  }
 }
 
 template <typename From, typename To>
@@ -68,7 +64,8 @@ void ScaleAll(CpuBackend& backend, OpCall& call, float factor) {
   const Buffer from = order == PlainLayout(y) ? Plain(backend, x) : AsIs(x);
   const Buffer& to = backend.Create(y, order);
   ParallelFor(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
-    Scale({static_cast<const From*>(from.data()), static_cast<To*>(to.data()), factor, begin, end});
+    EveryIsa<Scale<From, To>>(Scaling<From, To>{static_cast<const From*>(from.data()),
+                                                static_cast<To*>(to.data()), factor, begin, end});
   });
 }
 
@@ -86,7 +83,7 @@ constexpr int64_t kColours = 3, kChunk = 1024;
 /** Pixels [begin, end) of all pictures together; a chunk at a time, so that what is interleaved is in cache.
  */
 template <typename T>
-ALEXNET_INLINE void Interleave(const Pictures<T>& pictures, int64_t begin, int64_t end) {
+ALEXNET_INLINE void Interleave(Pictures<T> pictures, int64_t begin, int64_t end) {
   T planes[kColours][kChunk];
   const int64_t pixels = pictures.pixels;
   for (int64_t p = begin, count = 0; p < end; p += count) {
@@ -103,13 +100,6 @@ ALEXNET_INLINE void Interleave(const Pictures<T>& pictures, int64_t begin, int64
   }
 }
 
-ALEXNET_EVERY_ISA void Write(const Pictures<uint8_t>& pictures, int64_t begin, int64_t end) {
-  Interleave(pictures, begin, end);
-}
-ALEXNET_EVERY_ISA void Write(const Pictures<int8_t>& pictures, int64_t begin, int64_t end) {
-  Interleave(pictures, begin, end);
-}
-
 /** Whether x is what a network is given: pictures, row-major. */
 bool IsInput(const Tensor& x) {
   return x.shape.size() == 4 && x.shape[1] == kColours && AsIs(x).layout == PlainLayout(x);
@@ -124,7 +114,7 @@ void QuantizeInput(CpuBackend& backend, OpCall& call, float factor) {
   T* const to = static_cast<T*>(backend.Create(y, order).data());
   const int64_t pixels = x.shape[2] * x.shape[3];
   ParallelFor(x.shape[0] * pixels, kGrain, [&](int64_t begin, int64_t end) {
-    Write(Pictures<T>{AsIs(x).floats(), to, factor, pixels}, begin, end);
+    EveryIsa<Interleave<T>>(Pictures<T>{AsIs(x).floats(), to, factor, pixels}, begin, end);
   });
 }
 
@@ -144,7 +134,7 @@ ALEXNET_INLINE float Largest(const float* row, int64_t length) {
   return value <= std::numeric_limits<float>::max() ? value : std::numeric_limits<float>::infinity();
 }
 
-ALEXNET_EVERY_ISA void QuantizeRows(const Rows& rows) {
+ALEXNET_INLINE void QuantizeRows(Rows rows) {
   for (int64_t r = rows.begin; r < rows.end; ++r) {
     const float* const w = rows.w + r * rows.length;
     const float scale = Largest(w, rows.length) / kLargest;
@@ -177,7 +167,7 @@ void QuantizeWeights(CpuBackend& backend, OpCall& call) {
   float* const scales = backend.CreatePlain(*call.outputs[1]).floats();
   const int64_t rows = w.shape[0], length = rows == 0 ? 0 : w.elements() / rows;
   ParallelFor(rows, 1, [&](int64_t begin, int64_t end) {
-    QuantizeRows({from.floats(), q, scales, begin, end, length});
+    EveryIsa<QuantizeRows>(Rows{from.floats(), q, scales, begin, end, length});
   });
 }
 

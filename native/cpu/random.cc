@@ -27,8 +27,8 @@ void ForEachBlock(int64_t elements, const RandomStream& random, const Write& wri
   });
 }
 
-ALEXNET_EVERY_ISA void DropoutRange(int64_t first, const float* x, float* y, int64_t count,
-                                    const RandomStream& random, uint64_t threshold, float scale) {
+ALEXNET_INLINE void DropoutRange(int64_t first, const float* x, float* y, int64_t count, RandomStream random,
+                                 uint64_t threshold, float scale) {
   for (int64_t i = 0; i + 4 <= count; i += 4) {
     const PhiloxBlock words = Philox(static_cast<uint64_t>((first + i) / 4), random);
     for (int64_t j = 0; j < 4; ++j) {
@@ -80,7 +80,7 @@ void Dropout(CpuBackend& backend, OpCall& call) {
   const Buffer& y = backend.CreatePlain(*call.outputs[0]);
   ForEachChunk<1>(call.outputs[0]->elements(), {x}, y,
                   [=](int64_t first, const std::array<const float*, 1>& in, float* out, int64_t count) {
-                    DropoutRange(first, in[0], out, count, random, threshold, scale);
+                    EveryIsa<DropoutRange>(first, in[0], out, count, random, threshold, scale);
                   });
 }
 

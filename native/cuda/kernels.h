@@ -32,6 +32,9 @@ void MaxPool2dForward(CudaBackend& backend, OpCall& call);
 void MaxPool2dBackward(CudaBackend& backend, OpCall& call);
 void AvgPool2dForward(CudaBackend& backend, OpCall& call);
 void AvgPool2dBackward(CudaBackend& backend, OpCall& call);
+// lrn_max_pool.cc
+void LrnMaxPool2dForward(CudaBackend& backend, OpCall& call);
+void LrnMaxPool2dBackward(CudaBackend& backend, OpCall& call);
 // loss.cc
 void SoftmaxForward(CudaBackend& backend, OpCall& call);
 void SoftmaxBackward(CudaBackend& backend, OpCall& call);

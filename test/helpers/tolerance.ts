@@ -75,6 +75,9 @@ const OPS = {
   avgPool2dForward: float32(1e-5, 1e-6, 'sums of 9 values of either sign'),
   avgPool2dBackward: float32(1e-5, 1e-6, 'sums of at most as many gradients as windows overlap'),
 
+  lrnMaxPool2dForward: float32(1e-5, 1e-6, 'as lrnForward'),
+  lrnMaxPool2dBackward: float32(1e-4, 1e-6, 'as lrnBackward, of sums of a few gradients'),
+
   dropout: float32(1e-6, 0, 'one product; which elements are kept is exact'),
   softmaxForward: float32(1e-5, 1e-7, 'exp of differences up to 100, each rounded to 4e-6 of itself'),
   softmaxBackward: float32(1e-4, 1e-6, 'dy minus its mean cancels'),
@@ -101,6 +104,8 @@ const ROUNDINGS: { readonly [op in ToleranceKey]?: readonly [count: number, reas
   conv2dForward: [1, 'summed in float32, rounded before and after the fused ReLU'],
   maxPool2dBackward: [2, 'up to four gradients meet in a pixel; a backend may round after each'],
   avgPool2dBackward: [2, 'up to four gradients meet in a pixel; a backend may round after each'],
+  lrnMaxPool2dForward: [1, 'a backend may round before it pools'],
+  lrnMaxPool2dBackward: [2, 'a backend may round the sum of up to four gradients before and after'],
   tanhBackward: [1, '1 - y^2 in float32 from the rounded y'],
 };
 

@@ -235,6 +235,17 @@ describe('fusion', () => {
     assert.deepEqual(await opsOf([conv('conv'), new ReLU(), new ReLU()]), ['conv2dForward', 'reluForward']);
   });
 
+  it('takes the max pooling behind a response normalisation into it', async () => {
+    const normal = () => new LocalResponseNorm({ size: 5, alpha: 1, alphaOver: 'sum', beta: 0.75, k: 2 });
+    const pool = () => new MaxPool2d({ kernelSize: 3, stride: 2 });
+    const wide = () => new Conv2d({ name: 'conv', inChannels: 3, outChannels: 16, kernelSize: 3 });
+    const fused = ['conv2dForward', 'lrnMaxPool2dForward'];
+    assert.deepEqual(await opsOf([wide(), new ReLU(), normal(), pool()]), fused);
+    assert.deepEqual(await opsOf([wide(), normal(), pool(), pool()]), [...fused, 'maxPool2dForward']);
+    const other = ['conv2dForward', 'maxPool2dForward', 'lrnForward'];
+    assert.deepEqual(await opsOf([wide(), new ReLU(), pool(), normal()]), other);
+  });
+
   it('leaves other activations, and a ReLU before a convolution, alone', async () => {
     const written = [new ReLU(), conv('conv1'), new Tanh()];
     assert.deepEqual(await opsOf(written), ['reluForward', 'conv2dForward', 'tanhForward']);

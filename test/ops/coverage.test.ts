@@ -9,6 +9,7 @@ import './elementwise.test.js';
 import './int8.test.js';
 import './linear.test.js';
 import './loss.test.js';
+import './lrn-max-pool2d.test.js';
 import './lrn.test.js';
 import './pool2d.test.js';
 import './random.test.js';

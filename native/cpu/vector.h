@@ -1,0 +1,148 @@
+// Vectors of floats, as wide as those of the instruction set that the including file is compiled for: CMake
+// sets ALEXNET_ISA (a namespace's name) and ALEXNET_LANES. Invariant: a lane's result does not depend on how
+// many there are.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "cpu/rows.h"
+
+namespace alexnet::cpu::ALEXNET_ISA {
+
+constexpr int kLanes = ALEXNET_LANES;
+
+typedef float Floats __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+/** What comparisons give: all bits of a lane or none. */
+typedef int32_t Mask __attribute__((vector_size(4 * kLanes)));
+
+/** The same where they lie anywhere in memory. */
+typedef float UnalignedFloats __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef uint16_t UnalignedHalves __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+typedef uint8_t UnalignedBytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
+
+ALEXNET_INLINE Words BitsOf(Floats values) {
+  return reinterpret_cast<Words>(values);
+}
+ALEXNET_INLINE Floats FloatsOf(Words bits) {
+  return reinterpret_cast<Floats>(bits);
+}
+
+// Between widths: what vectors have in common takes several steps where the processor has one.
+#if defined(__AVX512F__)
+ALEXNET_INLINE Words Widened(Halves halves) {
+  return reinterpret_cast<Words>(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(halves)));
+}
+ALEXNET_INLINE Words Widened(Bytes bytes) {
+  return reinterpret_cast<Words>(_mm512_cvtepu8_epi32(reinterpret_cast<__m128i>(bytes)));
+}
+ALEXNET_INLINE Halves ToHalves(Words words) {
+  return reinterpret_cast<Halves>(_mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(words)));
+}
+ALEXNET_INLINE Bytes ToBytes(Words words) {
+  return reinterpret_cast<Bytes>(_mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(words)));
+}
+#else
+ALEXNET_INLINE Words Widened(Halves halves) {
+  return __builtin_convertvector(halves, Words);
+}
+ALEXNET_INLINE Words Widened(Bytes bytes) {
+  return __builtin_convertvector(__builtin_convertvector(bytes, Halves), Words);
+}
+ALEXNET_INLINE Halves ToHalves(Words words) {
+  return __builtin_convertvector(words, Halves);
+}
+ALEXNET_INLINE Bytes ToBytes(Words words) {
+  return __builtin_convertvector(__builtin_convertvector(words, Halves), Bytes);
+}
+#endif
+
+ALEXNET_INLINE Floats LoadFloats(const float* from) {
+  return *reinterpret_cast<const UnalignedFloats*>(from);
+}
+ALEXNET_INLINE Floats LoadFloats(const BFloat16* from) {
+  const Halves halves = *reinterpret_cast<const UnalignedHalves*>(from);
+  return FloatsOf(Widened(halves) << 16);
+}
+
+ALEXNET_INLINE void StoreFloats(Floats values, float* to) {
+  *reinterpret_cast<UnalignedFloats*>(to) = values;
+}
+/**
+ * Rounds to nearest even. The values are computed from such as were loaded here: what a NaN has in its low
+ * half is then zero, and rounding leaves it one.
+ */
+ALEXNET_INLINE void StoreFloats(Floats values, BFloat16* to) {
+  const Words bits = BitsOf(values);
+  *reinterpret_cast<UnalignedHalves*>(to) = ToHalves((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
+ALEXNET_INLINE Words LoadBytes(const uint8_t* from) {
+  const Bytes bytes = *reinterpret_cast<const UnalignedBytes*>(from);
+  return Widened(bytes);
+}
+ALEXNET_INLINE void StoreBytes(Words values, uint8_t* to) {
+  *reinterpret_cast<UnalignedBytes*>(to) = ToBytes(values);
+}
+
+ALEXNET_INLINE Floats LoadFloats(const uint8_t* from) {
+  return __builtin_convertvector(reinterpret_cast<Mask>(LoadBytes(from)), Floats);
+}
+/** As Store in bfloat16.h. */
+ALEXNET_INLINE void StoreFloats(Floats values, uint8_t* to) {
+  const Floats above = values > 0.f ? values : Floats{}, largest = Floats{} + 255.f;
+  const Floats within = above < 255.f ? above : largest, magic = Floats{} + 12582912.f;
+  StoreBytes(BitsOf(within + magic) - BitsOf(magic), to);
+}
+
+/** s^-1/4 to 1e-3. */
+ALEXNET_INLINE Floats RoughInverseFourthRoots(Floats s) {
+#if defined(__AVX512F__)
+  const Floats root = _mm512_rsqrt14_ps(s);
+  return root * _mm512_rsqrt14_ps(root);
+#elif defined(__AVX2__)
+  const Floats root = _mm256_rsqrt_ps(s);
+  return root * _mm256_rsqrt_ps(root);
+#else
+  // A guess from the exponent's bits, 3 % off, and a step of Householder's method of third order.
+  const Floats r = FloatsOf(0x4F584000u - (BitsOf(s) >> 2)), square = r * r;
+  const Floats error = 1.f - s * (square * square);
+  return r + r * error * (0.25f + 0.15625f * error);
+#endif
+}
+
+ALEXNET_INLINE bool HasNan(Floats values) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps(_mm256_cmp_ps(values, values, _CMP_UNORD_Q)) != 0;
+#else
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (values[lane] != values[lane]) return true;
+  }
+  return false;
+#endif
+}
+
+template <int kShift, int... kLane>
+ALEXNET_INLINE Floats ShiftLanes(Floats low, Floats high, std::integer_sequence<int, kLane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(low, high, kShift + kLane...);
+#else
+  return __builtin_shuffle(low, high, Mask{kShift + kLane...});
+#endif
+}
+
+/** Lanes kShift .. kShift + kLanes - 1 of `low` followed by `high`. */
+template <int kShift>
+ALEXNET_INLINE Floats Shifted(Floats low, Floats high) {
+  return ShiftLanes<kShift>(low, high, std::make_integer_sequence<int, kLanes>());
+}
+
+}  // namespace alexnet::cpu::ALEXNET_ISA
