@@ -3,6 +3,7 @@
 // activations are; grouped weights [O, I/G, KH, KW] are described as [G, O/G, I/G, KH, KW].
 #include <optional>
 
+#include "core/every_isa.h"
 #include "cpu/kernels.h"
 #include "cpu/winograd/winograd.h"
 
@@ -71,7 +72,7 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
 std::optional<Plan> PlanOf(const CpuBackend& backend, std::shared_ptr<const Winograd> winograd) {
   if (!winograd || !backend.options().winograd) return std::nullopt;
   Plan plan;
-  plan.implementation = winograd->name();
+  plan.implementation = std::string("winograd:") + ToString(BestVectorIsa());
   plan.winograd = std::move(winograd);
   return plan;
 }

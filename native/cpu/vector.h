@@ -83,6 +83,49 @@ ALEXNET_INLINE void StoreFloats(Floats values, BFloat16* to) {
   *reinterpret_cast<UnalignedHalves*>(to) = ToHalves((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/** NaN for NaN, without what its low bits may hold. */
+ALEXNET_INLINE Floats WithoutPayload(Floats values) {
+  return values == values ? values : FloatsOf(Words{} + 0x7FC00000u);
+}
+
+ALEXNET_INLINE Floats Splat(float value) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(value);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(value);
+#else
+  return value - Floats{};
+#endif
+}
+
+/** a b + c, rounded once where the processor can. */
+ALEXNET_INLINE Floats MultiplyAdd(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/** Whether a vector fills a cache line, so that it can be written past the caches without a part of one. */
+constexpr bool kLinesAreVectors = kLanes == 16;
+#if defined(__AVX512F__)
+ALEXNET_INLINE void StreamFloats(Floats values, float* to) {
+  _mm512_stream_ps(to, values);
+}
+/** Before other threads read what was streamed. */
+ALEXNET_INLINE void FinishStream() {
+  _mm_sfence();
+}
+#else
+ALEXNET_INLINE void StreamFloats(Floats values, float* to) {
+  StoreFloats(values, to);
+}
+ALEXNET_INLINE void FinishStream() {}
+#endif
+
 ALEXNET_INLINE Words LoadBytes(const uint8_t* from) {
   const Bytes bytes = *reinterpret_cast<const UnalignedBytes*>(from);
   return Widened(bytes);

@@ -58,7 +58,6 @@ struct Finish {
 };
 
 struct Kernels {
-  const char* name;
   int64_t taps;     // of a filter, along one side
   int64_t outputs;  // of a tile, along one side
   int64_t width;    // channels of a vector
@@ -85,8 +84,12 @@ struct Kernels {
                    int64_t columns, bool add, float* c);
 };
 
-/** For filters of 3 x 3 or 5 x 5 taps; null for another number. */
-const Kernels* Avx2Kernels(int64_t taps);
-const Kernels* Avx512Kernels(int64_t taps);
-
 }  // namespace alexnet::cpu::winograd
+
+// For filters of 3 x 3 or 5 x 5 taps; null for another number.
+namespace alexnet::cpu::avx2 {
+const winograd::Kernels* WinogradKernels(int64_t taps);
+}
+namespace alexnet::cpu::avx512 {
+const winograd::Kernels* WinogradKernels(int64_t taps);
+}

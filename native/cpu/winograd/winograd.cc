@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include "core/every_isa.h"
 #include "cpu/parallel.h"
 
 namespace alexnet::cpu {
@@ -22,10 +23,16 @@ int64_t DivideUp(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-const Kernels* KernelsFor([[maybe_unused]] int64_t taps) {
-#if defined(ALEXNET_WINOGRAD)
-  if (HasInstructions(dnnl::cpu_isa::avx512_core)) return winograd::Avx512Kernels(taps);
-  if (HasInstructions(dnnl::cpu_isa::avx2)) return winograd::Avx2Kernels(taps);
+const Kernels* KernelsFor(int64_t taps) {
+#if defined(__x86_64__) || defined(_M_X64)
+  switch (BestVectorIsa()) {
+    case VectorIsa::kAvx512:
+      return avx512::WinogradKernels(taps);
+    case VectorIsa::kAvx2:
+      return avx2::WinogradKernels(taps);
+    case VectorIsa::kBaseline:
+      break;
+  }
 #endif
   return nullptr;
 }

@@ -23,7 +23,6 @@ class Winograd {
   static std::shared_ptr<const Winograd> ForDataGradient(const ConvolutionShape& shape,
                                                          dnnl::memory::data_type type);
 
-  const char* name() const { return kernels_.name; }
   /** `bias` may be null. */
   void Forward(CpuBackend& backend, const Tensor& x, const Tensor& w, const Tensor* bias, bool relu,
                Tensor& y) const;

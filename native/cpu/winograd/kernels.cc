@@ -1,20 +1,25 @@
-// The kernels of kernels.h over a vector type; included once for each instruction set, by a file compiled for
-// it. Invariant: a result does not depend on how tiles are cut into ranges.
-#pragma once
+// The kernels of kernels.h in vectors, for filters of 3 x 3 and of 5 x 5 taps.
+// Invariant: a result does not depend on how tiles are cut into ranges, nor on the width of vectors.
+#include "cpu/winograd/kernels.h"
 
+#include <type_traits>
+
+#include "cpu/vector.h"
 #include "cpu/winograd/transforms.h"
 
-namespace alexnet::cpu::winograd {
+namespace alexnet::cpu::ALEXNET_ISA {
+namespace {
 
-/**
- * @tparam V  vector of float32: kWidth, Zero, Splat, Load, Store, of bfloat16 too, MultiplyAdd, Add, Max; if
- * kStreams, Stream past the caches and FinishStream, which makes that visible to other threads
- * @tparam kVectors  of a panel, which with kRows rows fill the registers
- */
-template <typename V, int kTaps, int kRows, int kVectors>
+using namespace winograd;
+
+// Rows and vectors of a block of a product: their sums, the vectors of the right side and one of the left
+// fill the registers, of which there are 16, with AVX-512 32.
+constexpr int kRows = 6, kVectors = kLanes == 16 ? 4 : 2;
+constexpr int64_t kWidth = kLanes, kPanel = kVectors * kWidth;
+
+template <int kTaps>
 struct KernelsOf {
   static constexpr int kOutputs = kPoints + 1 - kTaps;
-  static constexpr int64_t kWidth = V::kWidth, kPanel = kVectors * kWidth;
 
   static constexpr auto kInput = InputMatrix();
   static constexpr auto kWeights = WeightMatrix<kTaps>();
@@ -24,15 +29,15 @@ struct KernelsOf {
 
   // to[i] = sum of matrix[i][j] from[j], both with strides; unrolled, so that zeros cost nothing.
   template <int kTo, int kFrom>
-  static inline __attribute__((always_inline)) void Apply(const Matrix<kTo, kFrom>& matrix, const V* from,
-                                                          int64_t from_stride, V* to, int64_t to_stride) {
+  static ALEXNET_INLINE void Apply(const Matrix<kTo, kFrom>& matrix, const Floats* from, int64_t from_stride,
+                                   Floats* to, int64_t to_stride) {
 #pragma GCC unroll 8
     for (int i = 0; i < kTo; ++i) {
-      V sum = V::Zero();
+      Floats sum = Floats{};
 #pragma GCC unroll 8
       for (int j = 0; j < kFrom; ++j) {
         if (matrix.at[i][j] != 0) {
-          sum = V::MultiplyAdd(V::Splat(matrix.at[i][j]), from[j * from_stride], sum);
+          sum = MultiplyAdd(Splat(matrix.at[i][j]), from[j * from_stride], sum);
         }
       }
       to[i * to_stride] = sum;
@@ -41,9 +46,8 @@ struct KernelsOf {
 
   // to [kTo, kTo] = matrix from [kFrom, kFrom] matrix^T
   template <int kTo, int kFrom>
-  static inline __attribute__((always_inline)) void Transform(const Matrix<kTo, kFrom>& matrix, const V* from,
-                                                              V* to) {
-    V half[kTo * kFrom];
+  static ALEXNET_INLINE void Transform(const Matrix<kTo, kFrom>& matrix, const Floats* from, Floats* to) {
+    Floats half[kTo * kFrom];
 #pragma GCC unroll 8
     for (int column = 0; column < kFrom; ++column) Apply(matrix, from + column, kFrom, half + column, kFrom);
 #pragma GCC unroll 8
@@ -78,19 +82,19 @@ struct KernelsOf {
 
   // The window's values, zero outside of the activations.
   template <int kSide, typename T>
-  static inline __attribute__((always_inline)) void LoadTile(const Activations& x, const Window& window,
-                                                             int64_t offset, V* tile) {
+  static ALEXNET_INLINE void LoadTile(const Activations& x, const Window& window, int64_t offset,
+                                      Floats* tile) {
     const T* const from = static_cast<const T*>(x.data) + offset;
     if (window.Whole(kSide)) {
       for (int i = 0; i < kSide; ++i) {
-        for (int j = 0; j < kSide; ++j) tile[i * kSide + j] = V::Load(from + i * x.row + j * x.column);
+        for (int j = 0; j < kSide; ++j) tile[i * kSide + j] = LoadFloats(from + i * x.row + j * x.column);
       }
       return;
     }
-    for (int i = 0; i < kSide * kSide; ++i) tile[i] = V::Zero();
+    for (int i = 0; i < kSide * kSide; ++i) tile[i] = Floats{};
     for (int i = window.first_row; i < window.end_row; ++i) {
       for (int j = window.first_column; j < window.end_column; ++j) {
-        tile[i * kSide + j] = V::Load(from + i * x.row + j * x.column);
+        tile[i * kSide + j] = LoadFloats(from + i * x.row + j * x.column);
       }
     }
   }
@@ -105,8 +109,8 @@ struct KernelsOf {
             lanes[tap][lane] = filter[strides.turned ? kTaps * kTaps - 1 - tap : tap];
           }
         }
-        V taps[kTaps * kTaps], points[kPointsOfTile];
-        for (int tap = 0; tap < kTaps * kTaps; ++tap) taps[tap] = V::Load(lanes[tap]);
+        Floats taps[kTaps * kTaps], points[kPointsOfTile];
+        for (int tap = 0; tap < kTaps * kTaps; ++tap) taps[tap] = LoadFloats(lanes[tap]);
         Transform(kWeights, taps, points);
         StorePoints(points, u, input, output);
       }
@@ -116,11 +120,11 @@ struct KernelsOf {
   static void RestoreWeights(Matrices du, TileRange inputs, Taps strides, float* dw) {
     for (int64_t input = inputs.begin; input < inputs.end; ++input) {
       for (int64_t output = 0; output < du.columns; output += kWidth) {
-        V points[kPointsOfTile], taps[kTaps * kTaps];
+        Floats points[kPointsOfTile], taps[kTaps * kTaps];
         LoadPoints(du, input, output, points);
         Transform(kRestoreWeights, points, taps);
         alignas(64) float lanes[kTaps * kTaps][kWidth];
-        for (int tap = 0; tap < kTaps * kTaps; ++tap) V::Store(taps[tap], lanes[tap]);
+        for (int tap = 0; tap < kTaps * kTaps; ++tap) StoreFloats(taps[tap], lanes[tap]);
         for (int64_t lane = 0; lane < kWidth; ++lane) {
           float* const filter = dw + (output + lane) * strides.output + input * strides.input;
           for (int tap = 0; tap < kTaps * kTaps; ++tap) filter[tap] = lanes[tap][lane];
@@ -136,11 +140,11 @@ struct KernelsOf {
       const Window window(x, tiling, tile, pad_top, pad_left, kPoints);
       float* const row = v.data + (first + tile - tiles.begin) * v.columns;
       for (int64_t vector = 0; vector < v.columns / kWidth; ++vector) {
-        V values[kPointsOfTile], points[kPointsOfTile];
+        Floats values[kPointsOfTile], points[kPointsOfTile];
         LoadTile<kPoints, T>(x, window, window.Offset(x) + vector * x.vector, values);
         Transform(kInput, values, points);
         for (int point = 0; point < kPointsOfTile; ++point) {
-          V::Store(points[point], row + point * v.stride() + vector * kWidth);
+          StoreFloats(points[point], row + point * v.stride() + vector * kWidth);
         }
       }
     }
@@ -148,8 +152,8 @@ struct KernelsOf {
 
   static void TransformInput(const Activations& x, Tiling tiling, int64_t pad_top, int64_t pad_left,
                              TileRange tiles, int64_t first, Matrices v) {
-    (x.bfloat16 ? TransformInputOf<typename V::BFloat16>
-                : TransformInputOf<float>)(x, tiling, pad_top, pad_left, tiles, first, v);
+    (x.bfloat16 ? TransformInputOf<BFloat16> : TransformInputOf<float>)(x, tiling, pad_top, pad_left, tiles,
+                                                                        first, v);
   }
 
   template <typename T, bool kStream>
@@ -158,20 +162,22 @@ struct KernelsOf {
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const Window window(y, tiling, tile, 0, 0, kOutputs);
       for (int64_t vector = 0; vector < m.columns / kWidth; ++vector) {
-        V points[kPointsOfTile], values[kOutputs * kOutputs];
+        Floats points[kPointsOfTile], values[kOutputs * kOutputs];
         LoadPoints(m, tile - tiles.begin, vector * kWidth, points);
         Transform(kRestoreOutput, points, values);
-        const V shift = finish.bias != nullptr ? V::Load(finish.bias + vector * kWidth) : V::Zero();
+        const Floats shift = finish.bias != nullptr ? LoadFloats(finish.bias + vector * kWidth) : Floats{};
         T* const to = static_cast<T*>(y.data) + window.Offset(y) + vector * y.vector;
         for (int i = 0; i < window.end_row; ++i) {
           for (int j = 0; j < window.end_column; ++j) {
-            V value = V::Add(values[i * kOutputs + j], shift);
-            if (finish.relu) value = V::Max(V::Zero(), value);
+            Floats value = values[i * kOutputs + j] + shift;
+            if (finish.relu) value = value < 0.f ? Floats{} : value;
             T* const at = to + i * y.row + j * y.column;
             if constexpr (kStream) {
-              V::Stream(value, at);
+              StreamFloats(value, at);
+            } else if constexpr (std::is_same_v<T, BFloat16>) {
+              StoreFloats(WithoutPayload(value), at);
             } else {
-              V::Store(value, at);
+              StoreFloats(value, at);
             }
           }
         }
@@ -181,11 +187,11 @@ struct KernelsOf {
 
   static void RestoreOutput(Matrices m, Tiling tiling, TileRange tiles, const Finish& finish,
                             const Activations& y) {
-    if (y.bfloat16) return RestoreOutputOf<typename V::BFloat16, false>(m, tiling, tiles, finish, y);
-    if constexpr (V::kStreams) {
+    if (y.bfloat16) return RestoreOutputOf<BFloat16, false>(m, tiling, tiles, finish, y);
+    if constexpr (kLinesAreVectors) {
       if (finish.stream) {
         RestoreOutputOf<float, true>(m, tiling, tiles, finish, y);
-        return V::FinishStream();
+        return FinishStream();
       }
     }
     RestoreOutputOf<float, false>(m, tiling, tiles, finish, y);
@@ -197,12 +203,12 @@ struct KernelsOf {
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const Window window(dy, tiling, tile, 0, 0, kOutputs);
       for (int64_t vector = 0; vector < z.columns / kWidth; ++vector) {
-        V values[kOutputs * kOutputs], points[kPointsOfTile];
+        Floats values[kOutputs * kOutputs], points[kPointsOfTile];
         LoadTile<kOutputs, T>(dy, window, window.Offset(dy) + vector * dy.vector, values);
         if (sums != nullptr) {
-          V sum = V::Load(sums + vector * kWidth);
-          for (int i = 0; i < kOutputs * kOutputs; ++i) sum = V::Add(sum, values[i]);
-          V::Store(sum, sums + vector * kWidth);
+          Floats sum = LoadFloats(sums + vector * kWidth);
+          for (int i = 0; i < kOutputs * kOutputs; ++i) sum += values[i];
+          StoreFloats(sum, sums + vector * kWidth);
         }
         Transform(kGradient, values, points);
         StorePoints(points, z, first + tile - tiles.begin, vector * kWidth);
@@ -212,8 +218,8 @@ struct KernelsOf {
 
   static void TransformGradient(const Activations& dy, Tiling tiling, TileRange tiles, int64_t first,
                                 Matrices z, float* sums) {
-    (dy.bfloat16 ? TransformGradientOf<typename V::BFloat16> : TransformGradientOf<float>)(dy, tiling, tiles,
-                                                                                           first, z, sums);
+    (dy.bfloat16 ? TransformGradientOf<BFloat16> : TransformGradientOf<float>)(dy, tiling, tiles, first, z,
+                                                                               sums);
   }
 
   // Where element (row, column) of the first point lies in matrices of panels.
@@ -222,46 +228,46 @@ struct KernelsOf {
     return start * matrices.rows + row * (rest < kPanel ? rest : kPanel) + column - start;
   }
 
-  static inline __attribute__((always_inline)) void StorePoints(const V* points, const Matrices& to,
-                                                                int64_t row, int64_t column) {
+  static ALEXNET_INLINE void StorePoints(const Floats* points, const Matrices& to, int64_t row,
+                                         int64_t column) {
     float* const first = to.data + PanelOffset(to, row, column);
-    for (int point = 0; point < kPointsOfTile; ++point) V::Store(points[point], first + point * to.stride());
+    for (int point = 0; point < kPointsOfTile; ++point)
+      StoreFloats(points[point], first + point * to.stride());
   }
 
-  static inline __attribute__((always_inline)) void LoadPoints(const Matrices& from, int64_t row,
-                                                               int64_t column, V* points) {
+  static ALEXNET_INLINE void LoadPoints(const Matrices& from, int64_t row, int64_t column, Floats* points) {
     const float* const first = from.data + PanelOffset(from, row, column);
     for (int point = 0; point < kPointsOfTile; ++point)
-      points[point] = V::Load(first + point * from.stride());
+      points[point] = LoadFloats(first + point * from.stride());
   }
 
   // A block of the product, in registers from the first to the last step.
   template <int kBlockRows, int kBlockVectors>
   static void MultiplyBlock(const float* a, int64_t row, int64_t step, const float* b, int64_t depth,
                             bool add, float* c) {
-    V sums[kBlockRows][kBlockVectors];
+    Floats sums[kBlockRows][kBlockVectors];
 #pragma GCC unroll 8
     for (int i = 0; i < kBlockRows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < kBlockVectors; ++j) {
-        sums[i][j] = add ? V::Load(c + (i * kBlockVectors + j) * kWidth) : V::Zero();
+        sums[i][j] = add ? LoadFloats(c + (i * kBlockVectors + j) * kWidth) : Floats{};
       }
     }
     for (int64_t k = 0; k < depth; ++k, a += step, b += kBlockVectors * kWidth) {
-      V right[kBlockVectors];
+      Floats right[kBlockVectors];
 #pragma GCC unroll 8
-      for (int j = 0; j < kBlockVectors; ++j) right[j] = V::Load(b + j * kWidth);
+      for (int j = 0; j < kBlockVectors; ++j) right[j] = LoadFloats(b + j * kWidth);
 #pragma GCC unroll 8
       for (int i = 0; i < kBlockRows; ++i) {
-        const V left = V::Splat(a[i * row]);
+        const Floats left = Splat(a[i * row]);
 #pragma GCC unroll 8
-        for (int j = 0; j < kBlockVectors; ++j) sums[i][j] = V::MultiplyAdd(left, right[j], sums[i][j]);
+        for (int j = 0; j < kBlockVectors; ++j) sums[i][j] = MultiplyAdd(left, right[j], sums[i][j]);
       }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kBlockRows; ++i) {
 #pragma GCC unroll 8
-      for (int j = 0; j < kBlockVectors; ++j) V::Store(sums[i][j], c + (i * kBlockVectors + j) * kWidth);
+      for (int j = 0; j < kBlockVectors; ++j) StoreFloats(sums[i][j], c + (i * kBlockVectors + j) * kWidth);
     }
   }
 
@@ -293,9 +299,8 @@ struct KernelsOf {
     MultiplyRest<kRows, kBlockVectors>(a + i * row, row, step, rows - i, b, depth, add, c + i * columns);
   }
 
-  static constexpr Kernels Table(const char* name) {
-    return {name,
-            kTaps,
+  static constexpr Kernels Table() {
+    return {kTaps,
             kOutputs,
             kWidth,
             kPanel,
@@ -308,4 +313,12 @@ struct KernelsOf {
   }
 };
 
-}  // namespace alexnet::cpu::winograd
+constexpr Kernels kThree = KernelsOf<3>::Table(), kFive = KernelsOf<5>::Table();
+
+}  // namespace
+
+const Kernels* WinogradKernels(int64_t taps) {
+  return taps == 3 ? &kThree : taps == 5 ? &kFive : nullptr;
+}
+
+}  // namespace alexnet::cpu::ALEXNET_ISA
