@@ -1,6 +1,6 @@
 // Keeps freed memory for reuse, whole or in parts: a training step asks for the same sizes every time, and
-// what forward leaves fits what backward needs only if it can be cut and put together again. Invariant: used
-// from the queue's thread; only the counters may be read from others.
+// what forward leaves fits what backward needs only if it can be cut and put together again.
+// Invariant: used from the queue's thread; only the counters may be read from others.
 #pragma once
 
 #include <atomic>

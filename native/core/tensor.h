@@ -1,6 +1,6 @@
 // A tensor as the device queue sees it: logical type and shape, and storage whose layout is the backend's
-// business. Invariant: dtype and shape never change; storage and failure are touched by the queue's thread
-// only.
+// business.
+// Invariant: dtype and shape never change; storage and failure are touched by the queue's thread only.
 #pragma once
 
 #include <cstdint>

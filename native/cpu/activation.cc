@@ -17,7 +17,7 @@ void Forward(CpuBackend& backend, OpCall& call, algorithm function) {
   const Buffer x = Logical(backend, *call.inputs[0]);
   const auto plan = backend.plans().Get(call, PlanKey(call).Add(x.layout), [&]() -> Plan {
     const auto descriptor = ForwardDescriptor(backend, function, x.layout);
-    return {dnnl::eltwise_forward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
+    return PlanOf<dnnl::eltwise_forward>(descriptor, {});
   });
   backend.Execute(*plan, {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, backend.Create(*call.outputs[0], x.layout)}});
 }
@@ -28,7 +28,7 @@ void Backward(CpuBackend& backend, OpCall& call, algorithm function) {
     const dnnl::eltwise_backward::primitive_desc descriptor(
         backend.engine(), function, y.layout, y.layout, y.layout, 0.f, 0.f,
         ForwardDescriptor(backend, function, y.layout), PrimitiveAttributes());
-    return {dnnl::eltwise_backward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
+    return PlanOf<dnnl::eltwise_backward>(descriptor, {});
   });
   backend.Execute(*plan, {{DNNL_ARG_DST, y},
                           {DNNL_ARG_DIFF_DST, In(backend, *call.inputs[1], y.layout)},

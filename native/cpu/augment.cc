@@ -1,6 +1,7 @@
 // Pictures to network input in one pass: crop, resize, mirror, change colours, subtract the mean, divide by
-// the standard deviation, erase. The format is in core/augment_record.h. Invariant: a mean picture belongs to
-// positions of the stored picture, so it is cropped, resized and mirrored with it.
+// the standard deviation, erase. The format is in core/augment_record.h.
+// Invariant: a mean picture belongs to positions of the stored picture, so it is cropped, resized and
+// mirrored with it.
 #include "core/augment_record.h"
 #include "core/resample.h"
 #include "cpu/kernels.h"

@@ -89,6 +89,19 @@ bool HasVnni();
 /** Scratchpads come from the allocator; `relu` is applied to what the primitive computes. */
 dnnl::primitive_attr PrimitiveAttributes(bool relu = false);
 
+/** A primitive's plan, with the layouts that it was made for of these arguments. */
+template <typename Primitive>
+Plan PlanOf(const typename Primitive::primitive_desc& descriptor, std::initializer_list<int> arguments) {
+  Plan plan;
+  plan.primitive = Primitive(descriptor);
+  for (const int argument : arguments) {
+    plan.layouts.emplace(argument, descriptor.query_md(dnnl::query::exec_arg_md, argument));
+  }
+  plan.scratchpad = descriptor.scratchpad_desc();
+  plan.implementation = descriptor.impl_info_str();
+  return plan;
+}
+
 // Layouts and buffers of tensors.
 
 dnnl::memory::data_type TypeOf(DType dtype);

@@ -69,7 +69,7 @@ dnnl::convolution_forward::primitive_desc ForwardDescriptor(CpuBackend& backend,
 }
 
 /** Winograd's convolution if it is allowed and faster. */
-std::optional<Plan> PlanOf(const CpuBackend& backend, std::shared_ptr<const Winograd> winograd) {
+std::optional<Plan> WinogradPlan(const CpuBackend& backend, std::shared_ptr<const Winograd> winograd) {
   if (!winograd || !backend.options().winograd) return std::nullopt;
   Plan plan;
   plan.implementation = std::string("winograd:") + ToString(BestVectorIsa());
@@ -80,17 +80,12 @@ std::optional<Plan> PlanOf(const CpuBackend& backend, std::shared_ptr<const Wino
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
   const ConvolutionShape shape =
       Geometry(call).ShapeOf(call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape);
-  if (auto plan = PlanOf(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
+  if (auto plan = WinogradPlan(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
     return *std::move(plan);
   const auto descriptor = ForwardDescriptor(
       backend, Geometry(call), call.inputs[0]->shape, call.inputs[1]->shape, call.outputs[0]->shape,
       TypeOf(call.inputs[0]->dtype), call.inputs[2] != nullptr, call.Flag("relu"));
-  return {dnnl::convolution_forward(descriptor),
-          {{DNNL_ARG_SRC, descriptor.src_desc()},
-           {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
-           {DNNL_ARG_DST, descriptor.dst_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::convolution_forward>(descriptor, {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST});
 }
 
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
@@ -98,18 +93,14 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Shape &w = call.inputs[0]->shape, &dy = call.inputs[1]->shape, &dx = call.outputs[0]->shape;
   const memory::data_type type = TypeOf(call.inputs[1]->dtype);
   const ConvolutionShape shape = geometry.ShapeOf(dx, w, dy);
-  if (auto plan = PlanOf(backend, Winograd::ForDataGradient(shape, type))) return *std::move(plan);
+  if (auto plan = WinogradPlan(backend, Winograd::ForDataGradient(shape, type))) return *std::move(plan);
   const auto hint = ForwardDescriptor(backend, geometry, dx, w, dy, type, false, false);
   const dnnl::convolution_backward_data::primitive_desc descriptor(
       backend.engine(), algorithm::convolution_direct, AnyLayout(dx, type),
       AnyLayout(geometry.WeightDims(w), type), AnyLayout(dy, type), geometry.strides, geometry.padding_low,
       geometry.padding_high, hint, PrimitiveAttributes());
-  return {dnnl::convolution_backward_data(descriptor),
-          {{DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
-           {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
-           {DNNL_ARG_DIFF_SRC, descriptor.diff_src_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::convolution_backward_data>(descriptor,
+                                                 {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
 }
 
 dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(CpuBackend& backend,
@@ -148,15 +139,11 @@ dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDescriptor(Cpu
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
   const ConvolutionShape shape =
       Geometry(call).ShapeOf(call.inputs[0]->shape, call.outputs[0]->shape, call.inputs[1]->shape);
-  if (auto plan = PlanOf(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
+  if (auto plan = WinogradPlan(backend, Winograd::For(shape, TypeOf(call.inputs[0]->dtype))))
     return *std::move(plan);
   const auto descriptor = BackwardWeightsDescriptor(backend, call);
-  return {dnnl::convolution_backward_weights(descriptor),
-          {{DNNL_ARG_SRC, descriptor.src_desc()},
-           {DNNL_ARG_DIFF_DST, descriptor.diff_dst_desc()},
-           {DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::convolution_backward_weights>(descriptor,
+                                                    {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS});
 }
 
 }  // namespace

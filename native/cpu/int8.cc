@@ -1,7 +1,7 @@
 // Convolutions and fully connected layers of 8-bit integers on oneDNN: activations of one scale, uint8 or
 // int8; weights int8 with a scale for each output; sums exact in int32. y = relu(inputScale * scale_o * sum +
-// b_o) / outputScale. Invariant: only with VNNI, for without it oneDNN adds pairs of products in 16 bits,
-// which saturate.
+// b_o) / outputScale.
+// Invariant: only with VNNI, for without it oneDNN adds pairs of products in 16 bits, which saturate.
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -50,12 +50,7 @@ Plan MakeConvolution(CpuBackend& backend, const OpCall& call) {
       AnyLayout(weights, memory::data_type::s8), BiasLayout(call), AnyLayout(y.shape, TypeOf(y.dtype)),
       {call.Integer("strideH"), call.Integer("strideW")}, {call.Integer("padTop"), call.Integer("padLeft")},
       {call.Integer("padBottom"), call.Integer("padRight")}, Attributes(call, groups == 1 ? 1 : 3));
-  return {dnnl::convolution_forward(descriptor),
-          {{DNNL_ARG_SRC, descriptor.src_desc()},
-           {DNNL_ARG_WEIGHTS, descriptor.weights_desc()},
-           {DNNL_ARG_DST, descriptor.dst_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::convolution_forward>(descriptor, {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST});
 }
 
 Plan MakeLinear(CpuBackend& backend, const OpCall& call) {
@@ -64,10 +59,7 @@ Plan MakeLinear(CpuBackend& backend, const OpCall& call) {
   const dnnl::inner_product_forward::primitive_desc descriptor(
       backend.engine(), kKind, rows, AnyLayout(call.inputs[1]->shape, memory::data_type::s8),
       BiasLayout(call), target, Attributes(call, 1));
-  return {dnnl::inner_product_forward(descriptor),
-          {{DNNL_ARG_SRC, rows}, {DNNL_ARG_WEIGHTS, descriptor.weights_desc()}, {DNNL_ARG_DST, target}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::inner_product_forward>(descriptor, {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST});
 }
 
 Buffer Scalar(CpuBackend& backend, double value) {

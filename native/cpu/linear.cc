@@ -6,7 +6,6 @@
 namespace alexnet::cpu {
 namespace {
 
-using dnnl::algorithm;
 using dnnl::memory;
 using dnnl::prop_kind;
 
@@ -31,10 +30,7 @@ dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backen
 Plan MakeForward(CpuBackend& backend, const OpCall& call) {
   const auto descriptor = ForwardDescriptor(backend, *call.inputs[0], *call.inputs[1], *call.outputs[0],
                                             call.inputs[2] != nullptr, call.Flag("relu"));
-  return {dnnl::inner_product_forward(descriptor),
-          {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::inner_product_forward>(descriptor, {DNNL_ARG_WEIGHTS});
 }
 
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
@@ -43,10 +39,7 @@ Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const dnnl::inner_product_backward_data::primitive_desc descriptor(backend.engine(), Rows(dx),
                                                                      AnyLayout(w.shape, TypeOf(dy.dtype)),
                                                                      Rows(dy), hint, PrimitiveAttributes());
-  return {dnnl::inner_product_backward_data(descriptor),
-          {{DNNL_ARG_WEIGHTS, descriptor.weights_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::inner_product_backward_data>(descriptor, {DNNL_ARG_WEIGHTS});
 }
 
 Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
@@ -59,10 +52,7 @@ Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
                  backend.engine(), Rows(x), weights, Bias(dw), Rows(dy), hint, PrimitiveAttributes())
            : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights,
                                                                   Rows(dy), hint, PrimitiveAttributes());
-  return {dnnl::inner_product_backward_weights(descriptor),
-          {{DNNL_ARG_DIFF_WEIGHTS, descriptor.diff_weights_desc()}},
-          descriptor.scratchpad_desc(),
-          descriptor.impl_info_str()};
+  return PlanOf<dnnl::inner_product_backward_weights>(descriptor, {DNNL_ARG_DIFF_WEIGHTS});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Response normalisation and max pooling in one pass: what is normalised is pooled while it is in cache and
-// is never written; backward, a pixel's gradient is collected from the windows where it is needed. Invariant:
-// gives what the two ops give; of what is normalised in bfloat16, maxima are taken before rounding.
+// is never written; backward, a pixel's gradient is collected from the windows where it is needed.
+// Invariant: gives what the two ops give; of what is normalised in bfloat16, maxima are taken before
+// rounding.
 #include "core/lrn_max_pool.h"
 
 #include "cpu/kernels.h"

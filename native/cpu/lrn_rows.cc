@@ -1,5 +1,6 @@
 // Response normalisation of rows: a pixel's channels pass through registers, a vector after another, so that
-// the window's neighbours are shuffles instead of loads. Invariant: see lrn_rows.h.
+// the window's neighbours are shuffles instead of loads.
+// Invariant: see lrn_rows.h.
 #include "cpu/lrn_rows.h"
 
 #include "cpu/vector.h"

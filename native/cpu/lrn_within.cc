@@ -1,6 +1,6 @@
 // Local response normalisation within a channel ("same map", cuda-convnet): the formula of lrn.cc with a
-// square window of size x size pixels of the same channel, clipped at the edges. Invariant: works on
-// row-major planes, one plane a thread at a time.
+// square window of size x size pixels of the same channel, clipped at the edges.
+// Invariant: works on row-major planes, one plane a thread at a time.
 #include <cmath>
 
 #include "cpu/floats.h"

@@ -46,10 +46,7 @@ std::shared_ptr<const Plan> ForwardPlan(CpuBackend& backend, const OpCall& call,
   return backend.plans().Get(call, PlanKey(call).Add(source), [&]() -> Plan {
     const memory::desc any = AnyLayout(call.outputs[0]->shape, source.get_data_type());
     const auto descriptor = ForwardDescriptor(backend, call, function, kind, source, any);
-    return {dnnl::pooling_forward(descriptor),
-            {{DNNL_ARG_DST, descriptor.dst_desc()}, {DNNL_ARG_WORKSPACE, descriptor.workspace_desc()}},
-            descriptor.scratchpad_desc(),
-            descriptor.impl_info_str()};
+    return PlanOf<dnnl::pooling_forward>(descriptor, {DNNL_ARG_DST, DNNL_ARG_WORKSPACE});
   });
 }
 
@@ -61,7 +58,7 @@ std::shared_ptr<const Plan> BackwardPlan(CpuBackend& backend, const OpCall& call
     const dnnl::pooling_backward::primitive_desc descriptor(
         backend.engine(), function, source, target, geometry.strides, geometry.kernel, geometry.dilation,
         geometry.padding_low, geometry.padding_high, hint, PrimitiveAttributes());
-    return {dnnl::pooling_backward(descriptor), {}, descriptor.scratchpad_desc(), descriptor.impl_info_str()};
+    return PlanOf<dnnl::pooling_backward>(descriptor, {});
   });
 }
 

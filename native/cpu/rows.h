@@ -1,6 +1,7 @@
 // Rows of pixels as kernels that are written in vectors see them, and how the kernels for one instruction set
-// are found. Invariant: free of oneDNN and of anything that has code of its own: files that include this are
-// compiled with flags that not every processor understands.
+// are found.
+// Invariant: free of oneDNN and of anything that has code of its own: files that include this are compiled
+// with flags that not every processor understands.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Vectors of floats, as wide as those of the instruction set that the including file is compiled for: CMake
-// sets ALEXNET_ISA (a namespace's name) and ALEXNET_LANES. Invariant: a lane's result does not depend on how
-// many there are.
+// sets ALEXNET_ISA (a namespace's name) and ALEXNET_LANES.
+// Invariant: a lane's result does not depend on how many there are.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@ namespace alexnet::cpu::ALEXNET_ISA {
 
 constexpr int kLanes = ALEXNET_LANES;
 
-typedef float Floats __attribute__((vector_size(4 * kLanes)));
-typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
-typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
-typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+using Floats = float __attribute__((vector_size(4 * kLanes)));
+using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Halves = uint16_t __attribute__((vector_size(2 * kLanes)));
+using Bytes = uint8_t __attribute__((vector_size(kLanes)));
 /** What comparisons give: all bits of a lane or none. */
-typedef int32_t Mask __attribute__((vector_size(4 * kLanes)));
+using Mask = int32_t __attribute__((vector_size(4 * kLanes)));
 
 /** The same where they lie anywhere in memory. */
-typedef float UnalignedFloats __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-typedef uint16_t UnalignedHalves __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
-typedef uint8_t UnalignedBytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
+using UnalignedFloats = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+using UnalignedHalves = uint16_t __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+using UnalignedBytes = uint8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
 ALEXNET_INLINE Words BitsOf(Floats values) {
   return reinterpret_cast<Words>(values);
@@ -85,6 +85,7 @@ ALEXNET_INLINE void StoreFloats(Floats values, BFloat16* to) {
 
 /** NaN for NaN, without what its low bits may hold. */
 ALEXNET_INLINE Floats WithoutPayload(Floats values) {
+  // NOLINTNEXTLINE(misc-redundant-expression)
   return values == values ? values : FloatsOf(Words{} + 0x7FC00000u);
 }
 
@@ -167,7 +168,7 @@ ALEXNET_INLINE bool HasNan(Floats values) {
   return _mm256_movemask_ps(_mm256_cmp_ps(values, values, _CMP_UNORD_Q)) != 0;
 #else
   for (int lane = 0; lane < kLanes; ++lane) {
-    if (values[lane] != values[lane]) return true;
+    if (values[lane] != values[lane]) return true;  // NOLINT(misc-redundant-expression)
   }
   return false;
 #endif

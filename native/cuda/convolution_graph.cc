@@ -1,5 +1,6 @@
 // Builds the graph with cudnn-frontend and lets cuDNN's heuristics choose among the plans that the options
-// allow. Invariant: the only file that includes cudnn-frontend; its failures become Errors.
+// allow.
+// Invariant: the only file that includes cudnn-frontend; its failures become Errors.
 #include "cuda/convolution_graph.h"
 
 #include <cudnn_frontend.h>

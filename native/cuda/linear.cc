@@ -1,6 +1,6 @@
 // Fully connected layers on cuBLASLt: x [N, I], w [O, I], y [N, O], all row-major, so that each product is of
-// the transposes. Invariant: bias, ReLU and the bias's gradient are fused where cuBLASLt can, else kernels of
-// their own.
+// the transposes.
+// Invariant: bias, ReLU and the bias's gradient are fused where cuBLASLt can, else kernels of their own.
 #include "cuda/bias.h"
 #include "cuda/kernels.h"
 #include "cuda/matrix_product.h"

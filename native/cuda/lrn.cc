@@ -1,7 +1,7 @@
 // Local response normalisation across channels: cuDNN's where it has the type and the window, else an own
-// kernel. Invariant: alpha weighs the plain sum, where cuDNN divides it by the window's size; the backward op
-// has x only, so cuDNN's, which wants y too, computes y again, in float32: a y of 16 bits costs dx its
-// accuracy.
+// kernel.
+// Invariant: alpha weighs the plain sum, where cuDNN divides it by the window's size; the backward op has x
+// only, so cuDNN's, which wants y too, computes y again, in float32: a y of 16 bits costs dx its accuracy.
 #include <algorithm>
 
 #include "cuda/descriptors.h"

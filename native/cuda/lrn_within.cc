@@ -1,5 +1,6 @@
 // Local response normalisation within a channel ("same map", cuda-convnet), own kernels; the formula is in
-// native/cpu/lrn_within.cc. Invariant: works on row-major planes, in float32.
+// native/cpu/lrn_within.cc.
+// Invariant: works on row-major planes, in float32.
 #include "cuda/kernels.h"
 
 namespace alexnet::cuda {

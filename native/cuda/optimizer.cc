@@ -1,6 +1,7 @@
 // Stochastic gradient descent with momentum and weight decay, in place, and what goes with it; the formulas
-// are in native/cpu/optimizer.cc. Invariant: w and v lie in dw's order after the first step, and a copy of w
-// in 16 bits is written in the pass that changes w.
+// are in native/cpu/optimizer.cc.
+// Invariant: w and v lie in dw's order after the first step, and a copy of w in 16 bits is written in the
+// pass that changes w.
 #include "cuda/kernels.h"
 
 namespace alexnet::cuda {

@@ -1,6 +1,7 @@
 // Which plan was chosen for which convolution, kept between processes: choosing takes seconds, more if
-// measured. Invariant: a line a choice, "machine <tab> problem <tab> plan"; lines of other machines and what
-// is not such a line are left alone.
+// measured.
+// Invariant: a line a choice, "machine <tab> problem <tab> plan"; lines of other machines and what is not
+// such a line are left alone.
 #pragma once
 
 #include <optional>

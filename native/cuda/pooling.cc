@@ -1,6 +1,7 @@
 // Max and average pooling. cuDNN pools where padding is the same on both sides and no gradient of a maximum
 // is asked for; its backward op does not say which of equal maxima it takes, and cannot be told to take the
-// first. Invariant: padding never wins a maximum; gradients flow channels-last.
+// first.
+// Invariant: padding never wins a maximum; gradients flow channels-last.
 #include "cuda/descriptors.h"
 #include "cuda/kernels.h"
 

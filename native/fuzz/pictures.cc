@@ -1,5 +1,6 @@
 // libFuzzer target for what the addon does with numbers that come from outside: records, frames, rasters,
-// cuts. Invariant: whatever passes the checks is computed without touching memory outside the picture and the
+// cuts.
+// Invariant: whatever passes the checks is computed without touching memory outside the picture and the
 // output.
 #include <algorithm>
 #include <cstring>

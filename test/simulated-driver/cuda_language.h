@@ -1,6 +1,6 @@
 // What a CUDA compiler gives a kernel beyond C++, for a host compiler: qualifiers, built-in variables, the
-// barrier. Invariant: included before kernels.cu and nowhere else; what kernels use and is not here fails to
-// compile.
+// barrier.
+// Invariant: included before kernels.cu and nowhere else; what kernels use and is not here fails to compile.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // What every function of the simulated cuDNN does first and last: injected failures, a lost context, errors
-// with words. Invariant: no exception leaves a C function.
+// with words.
+// Invariant: no exception leaves a C function.
 #pragma once
 
 #include <cudnn.h>

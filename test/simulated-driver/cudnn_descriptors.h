@@ -1,5 +1,6 @@
 // cuDNN's backend descriptors: typed attributes, frozen when finalised, with shared ownership of what they
-// refer to. Invariant: an attribute that the simulation does not know is refused, never ignored.
+// refer to.
+// Invariant: an attribute that the simulation does not know is refused, never ignored.
 #pragma once
 
 #include <cudnn.h>

@@ -1,6 +1,6 @@
 // cuDNN's older calls: handles, tensor descriptors, local response normalisation, pooling, activations,
-// softmax. Invariant: a call checks its descriptors and its memory at once, and computes when its stream gets
-// there.
+// softmax.
+// Invariant: a call checks its descriptors and its memory at once, and computes when its stream gets there.
 #include <cudnn.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Runs the threads of one block of a kernel as fibers of one host thread, which switch where they wait for
-// each other. Invariant: between two barriers a block's threads run one after another, each until it waits or
-// ends.
+// each other.
+// Invariant: between two barriers a block's threads run one after another, each until it waits or ends.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,7 @@
 // The simulated GPU: its memory, its streams with the work that waits in them, and the rules that callers
-// must keep. Invariant: work runs when somebody waits for it and not before, in the order of its stream; who
-// relies on more is told so in a violation.
+// must keep.
+// Invariant: work runs when somebody waits for it and not before, in the order of its stream; who relies on
+// more is told so in a violation.
 #pragma once
 
 #include <cuda.h>

@@ -1,6 +1,6 @@
 // Breaks each rule of the simulated GPU once, and keeps them all once: prints a line a test, `ok` or `not
-// ok`. Invariant: only CUDA, cuDNN and cuBLASLt functions are called; the machine is asked for what it
-// noticed.
+// ok`.
+// Invariant: only CUDA, cuDNN and cuBLASLt functions are called; the machine is asked for what it noticed.
 #include <cuda.h>
 
 #include <algorithm>

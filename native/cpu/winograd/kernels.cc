@@ -49,9 +49,10 @@ struct KernelsOf {
   static ALEXNET_INLINE void Transform(const Matrix<kTo, kFrom>& matrix, const Floats* from, Floats* to) {
     Floats half[kTo * kFrom];
 #pragma GCC unroll 8
-    for (int column = 0; column < kFrom; ++column) Apply(matrix, from + column, kFrom, half + column, kFrom);
+    for (int64_t column = 0; column < kFrom; ++column)
+      Apply(matrix, from + column, kFrom, half + column, kFrom);
 #pragma GCC unroll 8
-    for (int row = 0; row < kTo; ++row) Apply(matrix, half + row * kFrom, 1, to + row * kTo, 1);
+    for (int64_t row = 0; row < kTo; ++row) Apply(matrix, half + row * kFrom, 1, to + row * kTo, 1);
   }
 
   /** An element of a tile in the activations: row and column of the first, and those that are inside. */

@@ -1,6 +1,7 @@
 // The arithmetic of Winograd's convolution for one instruction set: transforms of tiles and products of
-// matrices. Invariant: nothing of the standard library, which would be compiled for this set only; no
-// threads, no memory.
+// matrices.
+// Invariant: nothing of the standard library, which would be compiled for this set only; no threads, no
+// memory.
 #pragma once
 
 #include <cstdint>

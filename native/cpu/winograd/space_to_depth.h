@@ -1,6 +1,7 @@
 // A convolution with stride s as one with stride 1: the pixels of s x s blocks become channels, and taps are
-// blocked the same way, with zeros where a block reaches beyond the filter. Invariant: channel c of block row
-// i and column j becomes channel (c * s + i) * s + j; padding becomes pixels.
+// blocked the same way, with zeros where a block reaches beyond the filter.
+// Invariant: channel c of block row i and column j becomes channel (c * s + i) * s + j; padding becomes
+// pixels.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,6 @@
 // The matrices of Winograd's convolution for any filter, from the points that its polynomials are evaluated
-// at. Invariant: for a tile d and a filter g, A^T [(G g) * (B d)] is their correlation (Lavin and Gray 2015;
+// at.
+// Invariant: for a tile d and a filter g, A^T [(G g) * (B d)] is their correlation (Lavin and Gray 2015;
 // Toom-Cook).
 #pragma once
 

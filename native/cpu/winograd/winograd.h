@@ -1,6 +1,6 @@
 // Convolution with fewer multiplications: tiles of 7 x 7 are multiplied at points of polynomials, F(5 x 5, 3
-// x 3) and F(3 x 3, 5 x 5) (Winograd 1980; Lavin and Gray 2015). Strides are turned into channels. Invariant:
-// float32 arithmetic for all activations; results do not depend on the number of threads.
+// x 3) and F(3 x 3, 5 x 5) (Winograd 1980; Lavin and Gray 2015). Strides are turned into channels.
+// Invariant: float32 arithmetic for all activations; results do not depend on the number of threads.
 #pragma once
 
 #include <optional>
