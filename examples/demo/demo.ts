@@ -12,6 +12,7 @@ import {
   evaluate,
   ImageFolderDataset,
   loadModel,
+  multiStepSchedule,
   openDevice,
   PictureCache,
   scanImageFolder,
@@ -68,7 +69,8 @@ async function trainOn(model: Model): Promise<void> {
     epochs: Number(values.epochs),
     batchSize: Number(values['batch-size']),
     learningRate: Number(values.lr),
-    plateau: { patience: 1 },
+    // Too few epochs to wait for a plateau.
+    schedule: multiStepSchedule({ milestones: [Number(values.epochs) - 2, Number(values.epochs) - 1] }),
     seed,
     out: values.out,
   });
