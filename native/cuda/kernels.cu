@@ -671,7 +671,7 @@ extern "C" __global__ void cross_entropy_backward(const float* probabilities, co
                                                   float share, float hit) {
   ALEXNET_EACH_INDEX(i, rows * width) {
     const float value = probabilities[i] * scale - share;
-    dlogits[i] = i % width == labels[i / width] ? value - hit : value;
+    dlogits[i] = static_cast<int32_t>(i % width) == labels[i / width] ? value - hit : value;
   }
 }
 
