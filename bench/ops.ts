@@ -1,19 +1,11 @@
-// Every operation of AlexNet against its floor: the time that its arithmetic or its bytes must take at the rates this
-// machine was just measured at: `npm run bench:ops -- [--precision bfloat16] [--mode infer] [--batch-size 1]`.
-// Invariant: rates and times come from the same process; an operation's time is its fastest of all steps.
+// Every operation of AlexNet against its floor: the time that its arithmetic or its bytes must take at the ceilings of
+// this machine, measured just before: `npm run bench:ops -- [--precision bfloat16] [--mode infer] [--batch-size 1]`.
+// Invariant: the ceilings are those of `npm run bench:compare`; an operation's time is its fastest of all steps.
 import { parseArgs } from 'node:util';
 import type { Sequential } from '../lib/index.js';
-import {
-  Conv2d,
-  Linear,
-  LocalResponseNorm,
-  MaxPool2d,
-  ops,
-  type Device,
-  type Layer,
-  type Precision,
-} from '../lib/index.js';
+import { Conv2d, Linear, LocalResponseNorm, MaxPool2d, type Layer, type Precision } from '../lib/index.js';
 import { AlexNetBench } from './alexnet-bench.js';
+import { measureCeilings } from './compare/floors.js';
 
 const { values } = parseArgs({
   options: {
@@ -27,37 +19,6 @@ const { values } = parseArgs({
 });
 const batchSize = Number(values['batch-size']);
 const precision = values.precision as Precision;
-
-interface Rates {
-  /** Multiply-accumulates a millisecond. */
-  readonly macs: number;
-  /** Bytes read and written a millisecond. */
-  readonly bytes: number;
-}
-
-/** The best that this machine does at both: a product of matrices that fits its caches, and an update in place. */
-async function measureRates(device: Device): Promise<Rates> {
-  const [rows, inputs, outputs] = [2048, 2048, 2048];
-  const length = 1 << 25;
-  const x = ops.cast(ops.fill(device, { shape: [rows, inputs], value: 1 }), { dtype: precision });
-  const w = ops.fill(device, { shape: [outputs, inputs], value: 1e-3 });
-  const [a, b, c] = [1, 2, 3].map((value) => ops.fill(device, { shape: [length], value }));
-  const fastest = async (work: () => void): Promise<number> => {
-    let best = Infinity;
-    for (let i = 0; i < 8; i++) {
-      device.startProfile();
-      device.scope(work);
-      const { entries } = await device.stopProfile();
-      best = Math.min(best, entries[0]?.durationMs ?? Infinity);
-    }
-    return best;
-  };
-  const sgd = { learningRate: 1e-3, momentum: 0.9, weightDecay: 0, form: 'paper' } as const;
-  const macs = (rows * inputs * outputs) / (await fastest(() => void ops.linear(x, w)));
-  const bytes = (20 * length) / (await fastest(() => ops.sgdStep(a!, b!, c!, sgd)));
-  for (const tensor of [x, w, a, b, c]) tensor?.dispose();
-  return { macs, bytes };
-}
 
 /** What an operation computes and moves, at least. */
 interface Work {
@@ -125,7 +86,10 @@ function opsOf(layer: Layer): readonly string[] | undefined {
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
 using bench = new AlexNetBench({ batchSize, precision, ...threads });
 const { device, model } = bench;
-const rates = await measureRates(device);
+const ceilings = measureCeilings(Number(device.info.properties['threads']));
+const gigaFlops = precision === 'float32' ? ceilings.float32GFlops : ceilings.bfloat16GFlops;
+/** Multiply-accumulates, and bytes read and written, a millisecond. */
+const rates = { macs: (gigaFlops / 2) * 1e6, bytes: ceilings.copyGBps * 1e6 };
 const work = workOf(model.network, [batchSize, ...model.inputShape]);
 const run = (step: number) => (values.mode === 'infer' ? bench.inference() : bench.trainingStep(step));
 for (let step = 1; step <= 2; step++) await run(step);

@@ -187,8 +187,7 @@ async function describe(
   measured: readonly Measured[],
   { checks, installed }: { checks: readonly Check[]; installed: Installation },
 ): Promise<Comparison> {
-  const build = fileURLToPath(new URL('../../../build/', import.meta.url));
-  const ceilings = measureCeilings(build, threads);
+  const ceilings = measureCeilings(threads);
   const model = comparedModel();
   const floors = (precision: 'float32' | 'bfloat16') =>
     trainingFloors(model, { ceilings, batchSize: 128, precision });

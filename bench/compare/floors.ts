@@ -3,6 +3,7 @@
 // written at the rate of a copy, whichever takes longer; nothing is assumed to stay in a cache.
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { alexnet, type Model } from '../../lib/index.js';
 
 export interface Ceilings {
@@ -13,8 +14,12 @@ export interface Ceilings {
   readonly copyGBps: number;
 }
 
-/** Measures the ceilings with `build/onednn-ceilings`, which is built if need be. */
-export function measureCeilings(build: string, threads: number): Ceilings {
+/**
+ * Measures the ceilings with `build/onednn-ceilings`, which is built if need be; `ONEDNN_MAX_CPU_ISA` holds for it as
+ * it does for the package.
+ */
+export function measureCeilings(threads: number): Ceilings {
+  const build = fileURLToPath(new URL('../../../build/', import.meta.url));
   execFileSync('cmake', ['--build', build, '--target', 'onednn-ceilings'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -53,7 +58,8 @@ export function trainingFloors(model: Model, options: FloorOptions): Floor[] {
     // Forward, gradient of the weights, and gradient of the input, which the first layer does not need.
     const passes = first ? 2 : 3;
     const values = VALUES[kind]?.(input, output) ?? passes * (input + output);
-    const bytes = (values * batchSize + passes * parameters) * bytesOfValue;
+    // Weights are read in the precision that is computed in; their gradient is float32 always.
+    const bytes = (values * batchSize + (passes - 1) * parameters) * bytesOfValue + 4 * parameters;
     floors.push(
       floor(name, {
         arithmeticMs: (2 * passes * macs * batchSize) / flops / 1e6,

@@ -69,6 +69,15 @@ describe('the floors of a training step', () => {
     assert.ok(fc6 && fc6.bytesMs > fc6.arithmeticMs && fc6.floorMs === fc6.bytesMs);
   });
 
+  it('count a gradient of weights as float32, whatever is computed in', () => {
+    const fc6 = trainingFloors(comparedModel(), { ceilings, batchSize: 1, precision: 'bfloat16' }).find(
+      ({ layer }) => layer === 'fc6',
+    );
+    // 9216 inputs and 4096 outputs, each read or written three times; weights of 2 bytes twice; 10^7 bytes a millisecond.
+    const bytes = 2 * 3 * (9216 + 4096) + (2 * 2 + 4) * 37_752_832;
+    assert.ok(fc6 && Math.abs(fc6.bytesMs - bytes / 1e7) < 1e-9);
+  });
+
   it('have a line for every layer that takes time, and for the update', () => {
     const names = floors.map(({ layer }) => layer);
     assert.deepEqual(names.slice(0, 3), ['conv1', 'lrn1+pool1', 'conv2']);
