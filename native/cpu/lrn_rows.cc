@@ -50,6 +50,7 @@ struct Forward {
     Floats at = LoadFloats(in + from[0]);
     WindowSums squares(at * at);
     for (int64_t v = 0; v < lrn.per_group; ++v) {
+      Prefetch(in + from[v]);
       const Floats next = v + 1 < lrn.per_group ? LoadFloats(in + from[v + 1]) : Floats{};
       const Floats r = InverseFourthRoots(lrn.k + lrn.alpha * squares.Around(next * next));
       StoreFloats(at * (r * r * r), out + to[v]);
@@ -85,6 +86,8 @@ struct Backward {
     Floats next = LoadFloats(pixel.x + xs[0]);
     WindowSums squares(next * next);
     for (int64_t v = 0; v < lrn.per_group; ++v) {
+      Prefetch(pixel.x + xs[v]);
+      Prefetch(pixel.dx + dxs[v]);
       const Floats x = next;
       next = v + 1 < lrn.per_group ? LoadFloats(pixel.x + xs[v + 1]) : Floats{};
       const Floats r = InverseFourthRoots(lrn.k + lrn.alpha * squares.Around(next * next));

@@ -67,7 +67,9 @@ struct Forward {
       Floats values[9], best = {}, total = {};
       for (int i = 0; i < 9; ++i) {
         const Row<const From>& row = x[i / 3];
-        values[i] = LoadFloats(row.data + (left + i % 3) * row.pixel + row.vectors[v]);
+        const From* const at = row.data + (left + i % 3) * row.pixel + row.vectors[v];
+        values[i] = LoadFloats(at);
+        if (i / 3 > 0 && i % 3 > 0) Prefetch(at);  // the others were of the windows before
         best = i == 0 ? values[0] : (values[i] > best ? values[i] : best);
         total += values[i];
       }

@@ -83,6 +83,17 @@ ALEXNET_INLINE void StoreFloats(Floats values, BFloat16* to) {
   *reinterpret_cast<UnalignedHalves*>(to) = ToHalves((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/** Bytes of a stream that kernels have on their way from memory: the next few pixels of a vector of channels. */
+constexpr int64_t kAhead = 512;
+
+/**
+ * Has the memory `bytes` behind `at` fetched before it is needed: a pixel's channels lie in a dozen places or more, and
+ * a processor does not foresee so many streams by itself. It may be beyond the end of a tensor.
+ */
+ALEXNET_INLINE void Prefetch(const void* at, int64_t bytes = kAhead) {
+  __builtin_prefetch(static_cast<const char*>(at) + bytes);
+}
+
 /** NaN for NaN, without what its low bits may hold. */
 ALEXNET_INLINE Floats WithoutPayload(Floats values) {
   // NOLINTNEXTLINE(misc-redundant-expression)

@@ -88,7 +88,11 @@ struct KernelsOf {
     const T* const from = static_cast<const T*>(x.data) + offset;
     if (window.Whole(kSide)) {
       for (int i = 0; i < kSide; ++i) {
-        for (int j = 0; j < kSide; ++j) tile[i * kSide + j] = LoadFloats(from + i * x.row + j * x.column);
+        for (int j = 0; j < kSide; ++j) {
+          const T* const at = from + i * x.row + j * x.column;
+          tile[i * kSide + j] = LoadFloats(at);
+          Prefetch(at, x.vector * static_cast<int64_t>(sizeof(T)));  // the next channels' tile
+        }
       }
       return;
     }
