@@ -22,7 +22,8 @@ await reply(async (job) => {
   const trainedIn = precision === 'int8' ? 'float32' : precision;
   const trained = alexnet({ classes: 1000, preset: PRESET, precision: trainedIn });
   trained.initialize(device, { seed: 1 });
-  const reference = job.reference === undefined ? undefined : await readReference(job.reference);
+  const reference =
+    job.reference === undefined ? undefined : await readReference(job.reference, job.batchSize);
   if (reference) await setWeights(trained, reference);
   const { x, labels } = batch(device, job, reference);
   const model = precision === 'int8' ? await quantized(trained, x) : trained;
@@ -32,7 +33,9 @@ await reply(async (job) => {
     check: () => lossOf(model, x, labels),
   }[job.task];
   const measured = await measure(job, work);
-  const layers = job.task === 'train' && { layersMs: await layerTimes(device, work) };
+  const layers = job.task === 'train' && {
+    layersMs: await layerTimes(device, { step: work, steps: Math.min(job.repetitions, 5) }),
+  };
   const versions = { alexnet: await packageVersion(), oneDNN: device.info.properties['oneDNN'] ?? '?' };
   return {
     ...measured,
@@ -62,7 +65,7 @@ async function quantized(trained: Model, x: Pictures): Promise<Model> {
 }
 
 function batch(device: Device, job: Job, reference: Reference | undefined): { x: Pictures; labels: Labels } {
-  const { batchSize } = reference ?? job;
+  const { batchSize } = job;
   const shape = [batchSize, 3, 227, 227] as const;
   const x = reference
     ? device.tensor(reference.x, { shape })
@@ -91,15 +94,21 @@ function trainingStep(model: Model, x: Pictures, labels: Labels): () => Promise<
   };
 }
 
-/** One more step, by the layers that its operations name; the update's name parameters, as in conv1.weight. */
-async function layerTimes(device: Device, step: () => Promise<unknown>): Promise<Record<string, number>> {
+/**
+ * The mean of a few more steps, by the layers that their operations name; the update's name parameters, as in
+ * conv1.weight.
+ */
+async function layerTimes(
+  device: Device,
+  { step, steps }: { readonly step: () => Promise<unknown>; readonly steps: number },
+): Promise<Record<string, number>> {
   device.startProfile();
-  await step();
+  for (let i = 0; i < steps; i++) await step();
   const { entries } = await device.stopProfile();
   const times: Record<string, number> = {};
   for (const { label, durationMs } of entries) {
     const layer = label.includes('.') ? 'update' : label;
-    times[layer] = (times[layer] ?? 0) + durationMs;
+    times[layer] = (times[layer] ?? 0) + durationMs / steps;
   }
   return times;
 }

@@ -11,7 +11,7 @@ import { openDevice } from '../../lib/index.js';
 import { comparedModel, measureCeilings, trainingFloors } from './floors.js';
 import type { Answer, Job, Reply } from './job.js';
 import { commandOf, CONFIGURATIONS, type Configuration } from './peers.js';
-import { writeReference } from './reference.js';
+import { REFERENCE_PICTURES, writeReference } from './reference.js';
 import { summarise, writeReport, type Check, type Comparison, type Measured } from './report.js';
 import { defaultPeersFolder, folderBytes, install, type Installed, type PeerName } from './setup.js';
 
@@ -55,8 +55,8 @@ async function main(): Promise<void> {
   const installed = await installAll(chosen);
   const folder = await mkdtemp(path.join(os.tmpdir(), 'alexnet-compare-'));
   try {
-    const expected = await writeReference(folder);
-    const checks = await checkAll(chosen, { installed, reference: folder, expected });
+    const losses = await writeReference(folder);
+    const checks = await checkAll(chosen, { installed, reference: folder, losses });
     const able = chosen.filter(({ name }) => checks.find((check) => check.name === name)?.loss !== undefined);
     const measured: Measured[] = [];
     for (let round = 1; round <= Number(values.rounds); round++) {
@@ -101,18 +101,16 @@ async function installAll(chosen: readonly Configuration[]): Promise<Installatio
 /** Every peer computes the loss of the same weights and pictures; one that computes another is not measured. */
 async function checkAll(
   chosen: readonly Configuration[],
-  { installed, reference, expected }: { installed: Installation; reference: string; expected: number },
+  of: { readonly installed: Installation; readonly reference: string; readonly losses: readonly number[] },
 ): Promise<Check[]> {
+  const { installed, reference, losses } = of;
   const checks: Check[] = [];
   for (const configuration of chosen) {
-    const reply = await ask(configuration, installed, {
-      task: 'check',
-      batchSize: 4,
-      repetitions: 1,
-      warmUp: 0,
-      reference,
-    });
-    const check = judge(configuration, reply, expected);
+    const batchSize = Math.min(REFERENCE_PICTURES, configuration.largestBatch ?? Infinity);
+    const job = { task: 'check', batchSize, repetitions: 1, warmUp: 0, reference } as const;
+    const reply = await ask(configuration, installed, job);
+    const expected = losses.slice(0, batchSize).reduce((sum, loss) => sum + loss, 0) / batchSize;
+    const check = judge(configuration, { reply, expected, pictures: batchSize });
     log(
       `${check.name}: ${check.cannot ?? `loss ${check.loss?.toFixed(6)}, expected ${expected.toFixed(6)}`}`,
     );
@@ -124,15 +122,19 @@ async function checkAll(
 /** Relative difference of losses: float32 sums in another order; bfloat16 has three digits, int8 two. */
 const TOLERANCE = { float32: 1e-5, bfloat16: 2e-2, int8: 5e-2 };
 
-function judge({ name, options }: Configuration, reply: Reply, expected: number): Check {
-  if ('cannot' in reply) return { name, expected, cannot: reply.cannot };
+function judge(
+  { name, options }: Configuration,
+  of: { readonly reply: Reply; readonly expected: number; readonly pictures: number },
+): Check {
+  const { reply, ...known } = of;
+  if ('cannot' in reply) return { name, ...known, cannot: reply.cannot };
   const { loss = NaN, versions } = reply;
   const { bf16, precision = bf16 ? 'bfloat16' : 'float32' } = options;
   const tolerance = TOLERANCE[precision as keyof typeof TOLERANCE];
-  if (!(Math.abs(loss - expected) <= tolerance * expected)) {
-    return { name, expected, versions, cannot: `computes another loss: ${loss}, expected ${expected}` };
+  if (!(Math.abs(loss - known.expected) <= tolerance * known.expected)) {
+    return { name, ...known, versions, cannot: `computes another loss: ${loss}` };
   }
-  return { name, expected, versions, loss };
+  return { name, ...known, versions, loss };
 }
 
 async function measureOne(

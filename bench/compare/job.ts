@@ -30,7 +30,7 @@ export interface Answer {
   readonly peakResidentMiB: number;
   /** Longest time between two ticks of a 10 ms timer during the timed calls, less 10; Node.js peers only. */
   readonly longestDelayMs?: number;
-  /** train: milliseconds of a step by layer, forward and backward, and of the update; this package only. */
+  /** train: milliseconds of a step by layer, forward and backward, and of the update: means of a few steps; this package only. */
   readonly layersMs?: Readonly<Record<string, number>>;
   /** check: mean cross-entropy of the batch, in nats. */
   readonly loss?: number;

@@ -17,7 +17,7 @@ export interface Measured {
   /** From the start of the process to the end of its first call. */
   readonly toFirstMs?: number;
   readonly longestDelayMs?: number;
-  /** Of one training step, by layer. */
+  /** Of a training step, by layer. */
   readonly layersMs?: Readonly<Record<string, number>>;
   readonly cannot?: string;
 }
@@ -25,6 +25,7 @@ export interface Measured {
 /** What a peer made of the weights and the pictures that all were given. */
 export interface Check {
   readonly name: string;
+  readonly pictures: number;
   readonly expected: number;
   readonly loss?: number;
   readonly versions?: Readonly<Record<string, string>>;
@@ -170,14 +171,18 @@ function floorSection({ ceilings, floors, measured }: Comparison): string {
       (one) =>
         one.name === `alexnet, ${precision}` && one.task === 'train' && one.batchSize === 128 && one.timesMs,
     );
-    const reached =
-      own.length === 0 ? '' : `; we take ${(median(own.map(medianTime)) / floor).toFixed(2)} times that`;
+    const isMeasured = own.length > 0;
+    const reached = isMeasured
+      ? `; we take ${(median(own.map(medianTime)) / floor).toFixed(2)} times that`
+      : '';
     const rows = list.map(({ layer, arithmeticMs, bytesMs, floorMs }) => {
+      const cells = [arithmeticMs, bytesMs, floorMs].map((value) => value.toFixed(1));
+      if (!isMeasured) return [layer, ...cells];
       const measuredMs = median(own.map(({ layersMs }) => layersMs?.[layer] ?? NaN));
-      const cells = [arithmeticMs, bytesMs, floorMs, measuredMs].map((value) => value.toFixed(1));
-      return [layer, ...cells, (measuredMs / floorMs).toFixed(2)];
+      return [layer, ...cells, measuredMs.toFixed(1), (measuredMs / floorMs).toFixed(2)];
     });
-    const head = ['layer', 'arithmetic, ms', 'bytes, ms', 'floor, ms', 'measured, ms', 'times the floor'];
+    const head = ['layer', 'arithmetic, ms', 'bytes, ms', 'floor, ms'];
+    if (isMeasured) head.push('measured, ms', 'times the floor');
     return `${precision}: ${floor.toFixed(0)} ms${reached}.\n\n${table(head, rows)}`;
   });
   return [
@@ -191,12 +196,14 @@ function floorSection({ ceilings, floors, measured }: Comparison): string {
 }
 
 function checkSection(checks: readonly Check[]): string {
-  const rows = checks.map(({ name, loss, cannot }) => [name, cannot ?? (loss as number).toFixed(6)]);
-  const [first] = checks;
+  const rows = checks.map(({ name, pictures, expected, loss, cannot }) => [
+    ...[name, String(pictures), expected.toFixed(6), cannot ?? (loss as number).toFixed(6)],
+  ]);
   return (
-    `## The same work\n\nMean cross-entropy of four pictures with the same weights, without dropout; ` +
-    `${first?.expected.toFixed(6)} expected. What int8 costs in accuracy is shown by \`alexnet quantize\` on a ` +
-    `trained network.\n\n${table(['configuration', 'loss'], rows)}`
+    '## The same work\n\nMean cross-entropy of the same pictures with the same weights, without dropout, beside what ' +
+    'convolutions as they are defined give. What int8 costs in accuracy on photographs is in ' +
+    '[Where the time goes](../../docs/performance.md#8-bit-integers).\n\n' +
+    table(['configuration', 'pictures', 'expected', 'loss'], rows)
   );
 }
 

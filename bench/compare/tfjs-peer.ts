@@ -174,7 +174,7 @@ function weightsOf(
 }
 
 function batch(tf: TensorFlow, job: Job, reference: Reference | undefined): { x: Tensor; labels: Tensor } {
-  const { batchSize } = reference ?? job;
+  const { batchSize } = job;
   const indices = reference?.labels ?? Int32Array.from({ length: batchSize }, (_, i) => (i * 37) % 1000);
   const labels = tf.tidy(() => tf.oneHot(tf.tensor1d(indices, 'int32'), 1000).toFloat());
   if (!reference) return { x: tf.randomNormal([batchSize, 227, 227, 3], 0, 1), labels };
@@ -210,7 +210,8 @@ async function readAndDispose(tensor: Tensor): Promise<number> {
 await reply(async (job) => {
   const backend = String(job.options['backend']);
   const { tf, versions } = await load(String(job.options['root']), backend);
-  const reference = job.reference === undefined ? undefined : await readReference(job.reference);
+  const reference =
+    job.reference === undefined ? undefined : await readReference(job.reference, job.batchSize);
   const network = new Network(tf, reference);
   const { x, labels } = batch(tf, job, reference);
   const lossOf = (training: boolean) =>

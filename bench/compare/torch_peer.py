@@ -66,7 +66,7 @@ def network() -> nn.Sequential:
     return model
 
 
-def load_reference(model: nn.Module, folder: str) -> tuple[torch.Tensor, torch.Tensor]:
+def load_reference(model: nn.Module, folder: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
     values = torch.from_file(
@@ -78,9 +78,8 @@ def load_reference(model: nn.Module, folder: str) -> tuple[torch.Tensor, torch.T
             parameter = named[entry["name"]]
             parameter.copy_(values[offset : offset + parameter.numel()].view(entry["shape"]))
             offset += parameter.numel()
-    shape = (manifest["batchSize"], 3, 227, 227)
-    x = torch.from_file(os.path.join(folder, "x.f32"), size=shape[0] * 3 * 227 * 227).view(shape)
-    return x.clone(), torch.tensor(manifest["labels"])
+    x = torch.from_file(os.path.join(folder, "x.f32"), size=batch * 3 * 227 * 227)
+    return x.view(batch, 3, 227, 227).clone(), torch.tensor(manifest["labels"][:batch])
 
 
 def main() -> dict:
@@ -90,7 +89,7 @@ def main() -> dict:
     batch = JOB["batchSize"]
     x, labels = torch.randn(batch, 3, 227, 227), torch.arange(batch) * 37 % 1000
     if task == "check":
-        x, labels = load_reference(model, JOB["reference"])
+        x, labels = load_reference(model, JOB["reference"], batch)
     if task == "train":
         model.train()
     else:
