@@ -1,13 +1,14 @@
 // Training steps of a model on made-up pictures, timed layer by layer.
 // Invariant: the steps are the trainer's own; a learning rate of 0 leaves the weights as they are.
-import { InMemoryDataset, loadBatches, randomCrop, randomMirror, type ImageBatch } from '../data/index.js';
-import { ArgumentError } from '../errors.js';
-import { formatBytes, formatCount, formatRate, formatTable } from '../format.js';
+import { formatBytes, formatRate, formatTable } from '../format.js';
 import { CrossEntropyLoss } from '../layers/index.js';
-import { Preprocessing, type Model } from '../models/index.js';
-import { SGD } from '../optim/index.js';
+import type { Model } from '../models/index.js';
+import { FiniteGate, LossScaler, SGD } from '../optim/index.js';
 import type { OpRecords } from '../tensor/device.js';
 import { submitTrainingStep } from '../train/index.js';
+import { gigaOperations, memory, millions, pictures, share, time } from './cells.js';
+import { madeUpBatch } from './made-up-batch.js';
+import { checkCounts, measureRuns } from './measure.js';
 import { totalLayers, type LayerTotals, type PhaseTotals } from './totals.js';
 
 export interface ProfileOptions {
@@ -46,65 +47,26 @@ export interface TrainingProfile {
  */
 export async function profileTraining(model: Model, options: ProfileOptions = {}): Promise<TrainingProfile> {
   const { batchSize = 128, steps = 5, warmUpSteps = 2, seed = 0 } = options;
-  for (const [name, value] of Object.entries({ batchSize, steps, warmUpSteps })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new ArgumentError(`profileTraining: ${name} must be a positive integer, got ${value}.`);
-    }
-  }
+  checkCounts('profileTraining', { batchSize, steps, warmUpSteps });
   const { device } = model;
   const { batch, preprocessing } = await madeUpBatch(model, { batchSize, seed });
   using owned = preprocessing;
   using optimizer = new SGD(model.network.parameters, { ...model.recipe, learningRate: 0 });
-  const parts = { model, preprocessing: owned, loss: new CrossEntropyLoss(), optimizer };
-  const run = async (step: number): Promise<number> => {
-    const began = performance.now();
+  using lossScaler = model.precision === 'float16' ? new LossScaler(device) : undefined;
+  using gate = lossScaler ? undefined : new FiniteGate();
+  const loss = new CrossEntropyLoss();
+  const parts = { model, preprocessing: owned, loss, optimizer, lossScaler, gate };
+  const run = async (step: number): Promise<void> => {
     using pending = submitTrainingStep(parts, batch, { seed, step });
     await pending.read();
-    return performance.now() - began;
   };
-  for (let step = 1; step <= warmUpSteps; step++) await run(step);
-  const times: number[] = [];
-  device.startProfile();
-  let records: OpRecords;
-  try {
-    for (let step = 1; step <= steps; step++) times.push(await run(warmUpSteps + step));
-  } finally {
-    records = await device.stopProfile();
-  }
+  const { medianMs: stepMs, records } = await measureRuns(device, run, { steps, warmUpSteps });
   const { network, inputShape } = model;
   const totals = totalLayers(records, { network, inputShape, batchSize, steps });
-  const stepMs = median(times);
   const { peakBytes } = device.memory();
   const imagesPerSecond = (batchSize / stepMs) * 1000;
   const profile = { batchSize, steps, stepMs, imagesPerSecond, ...totals, peakBytes, records };
   return { ...profile, toString: () => formatProfile(profile) };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2;
-}
-
-/** Noise has the size of pictures, and costs as much. */
-async function madeUpBatch(
-  model: Model,
-  { batchSize, seed }: { readonly batchSize: number; readonly seed: number },
-): Promise<{ batch: ImageBatch; preprocessing: Preprocessing }> {
-  const { classNames, inputShape, recipe } = model;
-  const [, , crop] = inputShape;
-  const side = Math.ceil((crop * 8) / 7);
-  const images = new Uint8Array(batchSize * side * side * 3);
-  // The high bits of Knuth's multiplicative hash.
-  for (let i = 0; i < images.length; i++) images[i] = Math.imul(i, 0x9e3779b1) >>> 24;
-  const labels = Int32Array.from({ length: batchSize }, (_, i) => i % classNames.length);
-  const dataset = new InMemoryDataset({ images, labels, classNames, side });
-  const augmentation = [randomCrop({ size: crop }), randomMirror()];
-  const mean = new Float32Array(recipe?.mean === 'colour' ? 3 : side * side * 3).fill(128);
-  const preprocessing = new Preprocessing({ side, crop, mean, std: recipe?.std ?? [1, 1, 1] });
-  for await (const batch of loadBatches(dataset, { batchSize, seed, epoch: 0, augmentation })) {
-    return { batch, preprocessing };
-  }
-  throw new ArgumentError('profileTraining: there is no batch');
 }
 
 function formatProfile(profile: Omit<TrainingProfile, 'toString'>): string {
@@ -115,11 +77,13 @@ function formatProfile(profile: Omit<TrainingProfile, 'toString'>): string {
     ([name, ms]) => [name, '', '', time(ms), '', '', share(ms, deviceMs)],
   );
   const total = totalCells(layers, phases, deviceMs);
-  const table = formatTable([headings, ...rest, ...rows, total], { left: 3 });
+  const table = formatTable([headings, ...rest, ...rows, ...otherRows(profile, deviceMs), total], {
+    left: 3,
+  });
   return [
     table,
     '',
-    `A step of ${formatCount(batchSize)} pictures: ${stepMs.toFixed(1)} ms (median), ${formatRate(imagesPerSecond)} images/s.`,
+    `A step of ${pictures(batchSize)}: ${stepMs.toFixed(1)} ms (median), ${formatRate(imagesPerSecond)} images/s.`,
     `Memory at its peak: ${formatBytes(peakBytes)}.`,
   ].join('\n');
 }
@@ -150,11 +114,20 @@ function layerCells(layer: LayerTotals, deviceMs: number): string[] {
     time(backwardMs),
     time(updateMs),
     share(forwardMs + backwardMs + updateMs, deviceMs),
-    forwardMacs > 0 ? formatCount(forwardMacs / 1e6) : '',
-    gigaflops(forwardMacs, forwardMs),
-    gigaflops(backwardMacs, backwardMs),
+    millions(forwardMacs),
+    gigaOperations(forwardMacs, forwardMs),
+    gigaOperations(backwardMacs, backwardMs),
     ...[layer.parameterBytes, layer.activationBytes, layer.scratchBytes].map(memory),
   ];
+}
+
+/** What no layer owns: conversions, and looks at all gradients together. */
+function otherRows({ layers, phases }: Pick<TrainingProfile, 'layers' | 'phases'>, deviceMs: number) {
+  const rest = (phase: 'forward' | 'backward' | 'update') =>
+    layers.reduce((ms, layer) => ms - layer[`${phase}Ms`], phases[phase]);
+  const times = [rest('forward'), rest('backward'), rest('update')];
+  const all = times.reduce((sum, ms) => sum + ms);
+  return time(all) === '' ? [] : [['other', '', '', ...times.map(time), share(all, deviceMs)]];
 }
 
 function totalCells(layers: readonly LayerTotals[], phases: PhaseTotals, deviceMs: number): string[] {
@@ -167,12 +140,12 @@ function totalCells(layers: readonly LayerTotals[], phases: PhaseTotals, deviceM
     time(phases.backward),
     time(phases.update),
     share(deviceMs, deviceMs),
-    formatCount(sum(({ forwardMacs }) => forwardMacs) / 1e6),
-    gigaflops(
+    millions(sum(({ forwardMacs }) => forwardMacs)),
+    gigaOperations(
       sum(({ forwardMacs }) => forwardMacs),
       phases.forward,
     ),
-    gigaflops(
+    gigaOperations(
       sum(({ backwardMacs }) => backwardMacs),
       phases.backward,
     ),
@@ -180,21 +153,4 @@ function totalCells(layers: readonly LayerTotals[], phases: PhaseTotals, deviceM
     memory(sum(({ activationBytes }) => activationBytes)),
     memory(Math.max(0, ...layers.map(({ scratchBytes }) => scratchBytes))),
   ];
-}
-
-function time(ms: number): string {
-  return ms === 0 ? '' : ms.toFixed(ms < 10 ? 2 : 1);
-}
-
-function share(ms: number, of: number): string {
-  return ms === 0 ? '' : `${((100 * ms) / of).toFixed(1)} %`;
-}
-
-/** A multiply-accumulate is two floating-point operations. */
-function gigaflops(macs: number, ms: number): string {
-  return macs > 0 && ms > 0 ? formatCount((2 * macs) / ms / 1e6) : '';
-}
-
-function memory(bytes: number): string {
-  return bytes === 0 ? '' : formatBytes(bytes);
 }

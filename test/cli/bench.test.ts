@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ChromeTrace, TrainingProfile } from '../../lib/profile/index.js';
+import type { ChromeTrace, InferenceProfile, TrainingProfile } from '../../lib/profile/index.js';
+import { supportOf } from '../helpers/devices.js';
 import { tempFolder } from '../data/temp-folder.js';
 import { alexnet } from './run-cli.js';
 
@@ -36,6 +37,45 @@ describe('alexnet bench', () => {
     assert.deepEqual([profile.preset, profile.batchSize, profile.steps], ['owt', 2, 1]);
     const fc6 = profile.layers.find(({ name }) => name === 'fc6');
     assert.ok(fc6 && fc6.forwardMs > 0 && fc6.backwardMs > 0 && fc6.updateMs > 0);
+  });
+
+  it('times predictions layer by layer', async () => {
+    const args = [...SHORT, '--mode', 'infer', '--batch-size', '1'];
+    const { code, stdout, stderr } = await alexnet(args);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^layer +kind +output +ms +share +MMACs +GFLOP\/s +weights +GB\/s +scratch/);
+    assert.match(stdout, /\nconv2 +Conv2d +256x7x7 +[\d.]+ +[\d.]+ % /);
+    assert.match(stdout, /\ntotal .* 100\.0 % /);
+    assert.match(
+      stdout,
+      /\nA prediction of 1 picture in float32: [\d,.]+ ms \(median\), [\d,.]+ images\/s\.\n/,
+    );
+    assert.match(stderr, /, input 3x67x67, float32\n/);
+  });
+
+  for (const precision of ['bfloat16', 'int8'] as const) {
+    if (supportOf('cpu', precision) !== 'fast') continue;
+    it(`times predictions in ${precision}, as JSON too`, async () => {
+      const args = [...SHORT, '--mode', 'infer', '--precision', precision, '--json'];
+      const { code, stdout, stderr } = await alexnet(args);
+      assert.equal(code, 0, stderr);
+      const profile = JSON.parse(stdout) as InferenceProfile & { readonly mode: string };
+      assert.deepEqual([profile.mode, profile.precision, profile.steps], ['infer', precision, 1]);
+      const fc7 = profile.layers.find(({ name }) => name === 'fc7');
+      assert.equal(fc7?.weightBytes, (4096 * 4096 + 4096) * (precision === 'int8' ? 1 : 2));
+      assert.ok(fc7.forwardMs > 0);
+    });
+  }
+
+  it('times training in another precision, but for 8-bit integers, which do not learn', async () => {
+    if (supportOf('cpu', 'bfloat16') === 'fast') {
+      const { code, stdout, stderr } = await alexnet([...SHORT, '--precision', 'bf16', '--json']);
+      assert.equal(code, 0, stderr);
+      assert.equal((JSON.parse(stdout) as { precision: string }).precision, 'bfloat16');
+    }
+    const { code, stderr } = await alexnet([...SHORT, '--precision', 'int8']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^error: --precision int8 is for --mode infer: 8-bit integers do not learn\n/);
   });
 
   it('says where its trace cannot be written', async () => {

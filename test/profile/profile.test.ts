@@ -2,9 +2,25 @@
 // Invariant: times are checked on records that are made up; of real ones only what must be there.
 import assert from 'node:assert/strict';
 import { ArgumentError } from '../../lib/errors.js';
-import { Conv2d, Flatten, Linear, ReLU, Sequential } from '../../lib/layers/index.js';
-import { cifarNet } from '../../lib/models/index.js';
-import { chromeTrace, profileTraining, totalLayers, type TrainingProfile } from '../../lib/profile/index.js';
+import {
+  Conv2d,
+  Flatten,
+  Linear,
+  LocalResponseNorm,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from '../../lib/layers/index.js';
+import { alexnet, cifarNet } from '../../lib/models/index.js';
+import {
+  chromeTrace,
+  profileInference,
+  profileTraining,
+  totalLayers,
+  totalPredictions,
+  type InferenceProfile,
+  type TrainingProfile,
+} from '../../lib/profile/index.js';
 import { openDevice, type OpRecord } from '../../lib/tensor/device.js';
 
 let clock = 0;
@@ -44,6 +60,24 @@ function twoSteps(): OpRecord[] {
     record('labelRank', 'labelRank'),
     record('download', ''),
   ]);
+}
+
+type Profile = TrainingProfile | InferenceProfile;
+
+function assertLineForEachLayer(profile: Profile): void {
+  const lines = profile.toString().split('\n');
+  for (const { name } of profile.layers) {
+    assert.ok(
+      lines.some((line) => line.startsWith(`${name} `)),
+      name,
+    );
+  }
+}
+
+function assertAccountsForAll({ records, steps, phases }: Profile): void {
+  const all = records.entries.reduce((sum, { durationMs }) => sum + durationMs, 0) / steps;
+  const counted = Object.values(phases).reduce((sum, ms) => sum + ms, 0);
+  assert.ok(Math.abs(all - counted) < 1e-6 * all, `${all} and ${counted}`);
 }
 
 describe('the totals of a profile', () => {
@@ -91,6 +125,88 @@ describe('the totals of a profile', () => {
   });
 });
 
+describe('the totals of predictions', () => {
+  const lrn = { size: 5, alpha: 1, alphaOver: 'sum', beta: 0.75, k: 1 } as const;
+  const chain = new Sequential([
+    new Conv2d({ name: 'conv1', inChannels: 3, outChannels: 4, kernelSize: 3 }),
+    new LocalResponseNorm({ name: 'lrn1', ...lrn }),
+    new MaxPool2d({ name: 'pool1', kernelSize: 2 }),
+  ]);
+  const totals = (precision: 'float32' | 'int8') => {
+    const entries = [
+      record('upload', ''),
+      record('mark', 'forward'),
+      record('cast', 'cast'),
+      record('conv2dForward', 'conv1', { durationMs: 6, scratchBytes: 9 }),
+      record('lrnMaxPool2dForward', 'lrn1+pool1', { durationMs: 4 }),
+      record('mark', 'output'),
+      record('softmax', 'softmax'),
+      record('download', ''),
+    ];
+    const options = { network: chain, inputShape: [3, 8, 8], batchSize: 2, steps: 2, precision };
+    return totalPredictions({ entries, dropped: 0 }, options);
+  };
+
+  it('count what two layers do as one for the first of them', () => {
+    const { layers, phases } = totals('float32');
+    const times = layers.map(({ name, forwardMs }) => [name, forwardMs]);
+    assert.deepEqual(times, [
+      ['conv1', 3],
+      ['lrn1', 2],
+      ['pool1', 0],
+    ]);
+    assert.deepEqual(phases, { input: 1, forward: 6, output: 2 });
+  });
+
+  it('have the arithmetic, the scratch, and the weights in their precision', () => {
+    const weights = 4 * 3 * 9 + 4;
+    for (const [precision, bytes] of [
+      ['float32', 4],
+      ['int8', 1],
+    ] as const) {
+      const [conv1] = totals(precision).layers;
+      assert.deepEqual(
+        [conv1?.forwardMacs, conv1?.scratchBytes, conv1?.weightBytes, conv1?.outputShape],
+        [2 * 4 * 6 * 6 * 27, 9, bytes * weights, [4, 6, 6]],
+      );
+    }
+  });
+});
+
+describe('profileInference', () => {
+  let profile: InferenceProfile;
+  before(async () => {
+    using device = openDevice('cpu');
+    using model = alexnet({ classes: 5, inputSize: 67 });
+    model.initialize(device, { seed: 1 });
+    profile = await profileInference(model, { batchSize: 1, steps: 2 });
+  });
+
+  it('times every layer with weights, and normalisation with the pooling behind it', () => {
+    const computing = profile.layers.filter(({ name, weightBytes }) => weightBytes > 0 || /^lrn/.test(name));
+    assert.equal(computing.length, 10);
+    for (const { name, forwardMs } of computing) assert.ok(forwardMs > 0, name);
+  });
+
+  it('accounts for all that the device did in the predictions that are not of the warm-up', () => {
+    const outputs = profile.records.entries.filter(({ op, label }) => op === 'mark' && label === 'output');
+    assert.equal(outputs.length, 2);
+    assertAccountsForAll(profile);
+  });
+
+  it('prints a line for each layer', () => {
+    assertLineForEachLayer(profile);
+    assert.match(profile.toString(), /\ntotal .* 100\.0 % .*\n\nA prediction of 1 picture in float32: /);
+  });
+
+  it('refuses what is no number of pictures', async () => {
+    using device = openDevice('cpu');
+    using model = cifarNet({ net: '80sec' });
+    model.initialize(device, { seed: 1 });
+    await assert.rejects(profileInference(model, { batchSize: 0.5 }), ArgumentError);
+  });
+});
+
 describe('profileTraining', () => {
   let profile: TrainingProfile;
   let weights: Float32Array[];
@@ -118,10 +234,7 @@ describe('profileTraining', () => {
   });
 
   it('accounts for all that the device did', () => {
-    const { entries } = profile.records;
-    const all = entries.reduce((sum, { durationMs }) => sum + durationMs, 0) / profile.steps;
-    const phases = Object.values(profile.phases).reduce((sum, ms) => sum + ms, 0);
-    assert.ok(Math.abs(all - phases) < 1e-6 * all, `${all} and ${phases}`);
+    assertAccountsForAll(profile);
   });
 
   it('leaves the weights as they were', () => {
@@ -129,13 +242,7 @@ describe('profileTraining', () => {
   });
 
   it('prints a line for each layer', () => {
-    const lines = profile.toString().split('\n');
-    for (const { name } of profile.layers) {
-      assert.ok(
-        lines.some((line) => line.startsWith(`${name} `)),
-        name,
-      );
-    }
+    assertLineForEachLayer(profile);
     assert.match(profile.toString(), /\ntotal .* 100\.0 % .*\n\nA step of 4 pictures: /);
   });
 
