@@ -30,6 +30,12 @@ export type Split = (typeof SPLITS)[number];
 /** Part of every class that is held out where there is no validation folder. */
 const HOLD_OUT = 0.1;
 
+export const validationOption = option({
+  value: 'DIR',
+  parse: text,
+  help: 'validation pictures, DIR/<class>/<picture> or a store, instead of DIR/val',
+});
+
 export const holdOutOption = option({
   value: 'F',
   parse: number('a fraction between 0 and 1, e.g. 0.1', (value) => value > 0 && value < 1),
@@ -158,13 +164,25 @@ interface PictureOptions extends SourceArguments {
   readonly seed: number;
 }
 
+interface ValidationOptions {
+  readonly val: string | undefined;
+  readonly holdOut: number | undefined;
+}
+
+/** @throws UsageError if validation pictures are given and to be held out */
+export function checkValidation({ val, holdOut }: ValidationOptions): void {
+  if (val === undefined || holdOut === undefined) return;
+  throw new UsageError('--val and --hold-out exclude each other: give the folder, or the part to hold out');
+}
+
 /**
  * @throws UsageError if there is no need to hold pictures out
  * @throws DataError if the folder cannot be trained on
  */
 export async function trainingPictures(
-  options: PictureOptions & { readonly val: string | undefined },
+  options: PictureOptions & ValidationOptions,
 ): Promise<TrainingPictures> {
+  checkValidation(options);
   const { dir, val, holdOut = HOLD_OUT, seed } = options;
   const folder = await splitsOf(dir, options);
   const { colours } = folder;

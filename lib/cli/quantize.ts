@@ -28,7 +28,14 @@ import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { device, seed, strict, threads, workers } from './options.js';
 import { LiveLine, note, print, printJson } from './output.js';
-import { holdOutOption, openPictures, pictureCount, sourceOptions, trainingPictures } from './pictures.js';
+import {
+  holdOutOption,
+  openPictures,
+  pictureCount,
+  sourceOptions,
+  trainingPictures,
+  validationOption,
+} from './pictures.js';
 import { integer, text } from './values.js';
 
 const positionals = {
@@ -48,6 +55,7 @@ const options = {
     absent: 512,
     help: 'training pictures to calibrate with',
   }),
+  val: validationOption,
   holdOut: holdOutOption,
   ...sourceOptions,
   seed: { ...seed, help: 'of the training, for the pictures that it held out (default 0)' },
@@ -106,7 +114,7 @@ async function runQuantization(args: Arguments): Promise<ExitCode> {
 }
 
 async function openBoth({ strict, workers, ...args }: Arguments, side: number): Promise<Opened> {
-  const { train, validation, source } = await trainingPictures({ ...args, val: undefined });
+  const { train, validation, source } = await trainingPictures(args);
   const files = { side, strict, ...defined({ workers }) };
   note(
     `${formatCount(pictureCount(train))} training, ${formatCount(pictureCount(validation))} validation pictures`,

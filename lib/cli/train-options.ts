@@ -5,7 +5,7 @@ import { presets, type PresetName } from '../index.js';
 import { flag, option, optional, optionalPositional, type Values } from './args.js';
 import { augmentationOptions } from './augmentation-options.js';
 import { cache, cacheSize, device, precision, seed, strict, threads, workers } from './options.js';
-import { holdOutOption, sourceOptions } from './pictures.js';
+import { holdOutOption, sourceOptions, validationOption } from './pictures.js';
 import { schedule } from './schedule-option.js';
 import { integer, list, number, oneOf, text } from './values.js';
 
@@ -23,11 +23,7 @@ export const positionals = {
 };
 
 export const options = {
-  val: option({
-    value: 'DIR',
-    parse: text,
-    help: 'validation pictures, DIR/<class>/<picture> or a store, instead of DIR/val',
-  }),
+  val: validationOption,
   holdOut: holdOutOption,
   ...sourceOptions,
   out: option({ value: 'RUN', parse: text, absent: 'run', help: 'folder for weights and checkpoints' }),

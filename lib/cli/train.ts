@@ -19,7 +19,7 @@ import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { describeDevice } from './device-text.js';
 import { counted, shellWord } from './output.js';
-import { pictureCount, trainingPictures, type TrainingPictures } from './pictures.js';
+import { checkValidation, pictureCount, trainingPictures, type TrainingPictures } from './pictures.js';
 import { StopRequest } from './signals.js';
 import { options, positionals, type TrainArguments } from './train-options.js';
 import { TrainingLoggers } from './train-loggers.js';
@@ -118,9 +118,7 @@ function checkUsage(args: TrainArguments, given: ReadonlySet<string>): void {
     return;
   }
   if (args.dir === undefined) throw new UsageError(`DIR is missing: ${positionals.dir.help}`);
-  if (args.val !== undefined && args.holdOut !== undefined) {
-    throw new UsageError('--val and --hold-out exclude each other: give the folder, or the part to hold out');
-  }
+  checkValidation(args);
   if (args.trunkRate !== undefined && args.from === undefined) {
     throw new UsageError('--trunk-rate: it is for --from, which says what the trunk begins with');
   }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { openSafetensors } from '../../lib/io/safetensors.js';
 import type { RunState } from '../../lib/report/index.js';
 import { tempFiles } from '../data/temp-folder.js';
+import { supportOf } from '../helpers/devices.js';
 import { alexnet, colourPictures, eventsOf, SMALL, type Outcome } from './run-cli.js';
 
 interface Measured {
@@ -129,6 +130,36 @@ describe('a training from the command line', () => {
     );
     assert.deepEqual([result.weights, result.classes.length], [['run/best.safetensors'], 3]);
     assert.deepEqual(result.skipped, []);
+  });
+
+  const whereInt8 = supportOf('cpu', 'int8') === 'fast' ? it : it.skip;
+
+  whereInt8('leaves weights that 8-bit integers are made of, with what that costs beside it', async () => {
+    const made = await alexnet(['quantize', 'run', 'pictures', '--images', '6'], { cwd });
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stderr, /^33 training, 3 validation pictures\ncalibrating with 6 training pictures\n/);
+    assert.match(made.stdout, /^run\/int8\.safetensors: [\d.]+ MiB\non 3 validation pictures, held out: /);
+    for (const precision of ['float32', 'int8']) {
+      assert.match(made.stdout, new RegExp(`\\n${precision} +[\\d.]+ % +[\\d.]+ % +[\\d.]+ +[\\d.]+ %\\n`));
+    }
+    assert.match(made.stdout, /\nlayer +SNR dB +cosine\nrelu1 +[\d.]+ +0\.9\d+\n/);
+    const args = ['evaluate', 'run', 'pictures', '--precision', 'int8', '--json'];
+    const { code, stdout, stderr } = await alexnet(args, { cwd });
+    assert.equal(code, 0, stderr);
+    const { weights, images } = JSON.parse(stdout) as Measured & { weights: string[] };
+    assert.deepEqual([weights, images], [['run/int8.safetensors'], 36]);
+  });
+
+  whereInt8('compares 8-bit integers on the validation pictures that it is given', async () => {
+    const args = ['quantize', 'run', 'pictures', '--val', 'pictures', '--images', '3', '--json'];
+    const { code, stdout, stderr } = await alexnet(args, { cwd });
+    assert.equal(code, 0, stderr);
+    const found = JSON.parse(stdout) as { pictures: string; results: Measured[] };
+    assert.equal(found.pictures, 'from pictures');
+    assert.ok(found.results.every(({ images }) => images === 36));
+    const both = await alexnet([...args, '--hold-out', '0.2'], { cwd });
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /--val and --hold-out exclude each other/);
   });
 
   it('leaves weights that can be evaluated on all pictures, class by class', async () => {
