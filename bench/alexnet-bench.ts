@@ -5,17 +5,19 @@ import {
   CrossEntropyLoss,
   openDevice,
   ops,
+  quantizeModel,
   SGD,
   type Device,
+  type InferencePrecision,
   type Model,
-  type Precision,
   type PresetName,
   type Tensor,
 } from '../lib/index.js';
 
 export interface AlexNetBenchOptions {
   readonly batchSize: number;
-  readonly precision: Precision;
+  /** In 'int8' there is inference alone. */
+  readonly precision: InferencePrecision;
   /** Default 'krizhevsky2012'. */
   readonly preset?: PresetName;
   readonly threads?: number;
@@ -29,14 +31,22 @@ export class AlexNetBench implements Disposable {
   readonly #x: Tensor<'float32'>;
   readonly #labels: Tensor<'int32', readonly [number]>;
 
-  constructor({ batchSize, precision, preset = 'krizhevsky2012', threads }: AlexNetBenchOptions) {
-    this.device = openDevice('cpu', threads === undefined ? {} : { threads });
-    this.model = alexnet({ classes: 1000, preset, inputSize: 227, precision });
-    this.model.initialize(this.device, { seed: 1 });
+  private constructor(model: Model, batchSize: number) {
+    this.device = model.device;
+    this.model = model;
     this.#optimizer = new SGD(this.model.network.parameters, { learningRate: 1e-3 });
     this.#x = ops.gaussian(this.device, { shape: [batchSize, ...this.model.inputShape], std: 50, seed: 2 });
     const labels = Int32Array.from({ length: batchSize }, (_, i) => i % 1000);
     this.#labels = this.device.tensor(labels, { shape: [batchSize] });
+  }
+
+  static async open(options: AlexNetBenchOptions): Promise<AlexNetBench> {
+    const { batchSize, precision, preset = 'krizhevsky2012', threads } = options;
+    const device = openDevice('cpu', threads === undefined ? {} : { threads });
+    const trainedIn = precision === 'int8' ? 'float32' : precision;
+    const model = alexnet({ classes: 1000, preset, inputSize: 227, precision: trainedIn });
+    model.initialize(device, { seed: 1 });
+    return new AlexNetBench(precision === 'int8' ? await quantized(model) : model, batchSize);
   }
 
   /** Forward, loss, backward, update. @returns the loss */
@@ -68,4 +78,11 @@ export class AlexNetBench implements Disposable {
     this.model.dispose();
     this.device.dispose();
   }
+}
+
+/** Consumes the model. */
+async function quantized(model: Model): Promise<Model> {
+  using whole = model;
+  using noise = ops.gaussian(whole.device, { shape: [8, ...whole.inputShape], std: 50, seed: 2 });
+  return await quantizeModel(whole, { calibration: [noise] });
 }

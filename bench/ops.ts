@@ -2,10 +2,10 @@
 // this machine, measured just before: `npm run bench:ops -- [--precision bfloat16] [--mode infer] [--batch-size 1]`.
 // Invariant: the ceilings are those of `npm run bench:compare`; an operation's time is its fastest of all steps.
 import { parseArgs } from 'node:util';
-import type { Sequential } from '../lib/index.js';
-import { Conv2d, Linear, LocalResponseNorm, MaxPool2d, type Layer, type Precision } from '../lib/index.js';
+import type { InferencePrecision } from '../lib/index.js';
 import { AlexNetBench } from './alexnet-bench.js';
 import { measureCeilings } from './compare/floors.js';
+import { floorMs as floorOf, ratesOf, workOf } from './op-floors.js';
 
 const { values } = parseArgs({
   options: {
@@ -18,80 +18,17 @@ const { values } = parseArgs({
   },
 });
 const batchSize = Number(values['batch-size']);
-const precision = values.precision as Precision;
-
-/** What an operation computes and moves, at least. */
-interface Work {
-  readonly macs: number;
-  readonly bytes: number;
-}
-
-function count(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
-/** By `layer op`: forward and backward operations of the layers, and the updates of their parameters. */
-function workOf(network: Sequential, inputShape: readonly number[]): Map<string, Work> {
-  const work = new Map<string, Work>();
-  const size = precision === 'float32' ? 4 : 2;
-  let shape = inputShape;
-  network.layers.forEach((layer, i) => {
-    const [x, y] = [count(shape), count(layer.outputShape(shape))];
-    const names = opsOf(layer);
-    const weights = layer.parameters.reduce((sum, parameter) => sum + parameter.size, 0);
-    const macs = layer.macs(shape);
-    if (names) {
-      const [forward, ...backward] = names;
-      work.set(`${layer.name} ${forward}`, { macs, bytes: size * (x + y + weights) });
-      for (const op of backward) {
-        const bytes = size * backwardElements(op, x, y, weights);
-        work.set(`${layer.name} ${op}`, { macs: op === 'reluBackward' ? 0 : macs, bytes });
-      }
-    }
-    const next = network.layers[i + 1];
-    if (layer instanceof LocalResponseNorm && next instanceof MaxPool2d) {
-      const pooled = count(next.outputShape(layer.outputShape(shape)));
-      const both = `${layer.name}+${next.name}`;
-      // Where the maxima were takes a byte each.
-      work.set(`${both} lrnMaxPool2dForward`, { macs: 0, bytes: size * (x + pooled) + pooled });
-      work.set(`${both} lrnMaxPool2dBackward`, { macs: 0, bytes: size * (2 * x + pooled) + pooled });
-    }
-    for (const { name, size: elements } of layer.parameters) {
-      work.set(`${name} sgd`, { macs: 0, bytes: 20 * elements });
-    }
-    shape = layer.outputShape(shape);
-  });
-  return work;
-}
-
-function backwardElements(op: string, x: number, y: number, weights: number): number {
-  if (op.endsWith('BackwardWeights')) return x + y + (weights * 4) / (precision === 'float32' ? 4 : 2);
-  if (op === 'lrnBackward') return 3 * x;
-  if (op === 'reluBackward') return 3 * y;
-  return x + y + weights;
-}
-
-function opsOf(layer: Layer): readonly string[] | undefined {
-  if (layer instanceof Conv2d) {
-    return ['conv2dForward', 'conv2dBackwardData', 'conv2dBackwardWeights', 'reluBackward'];
-  }
-  if (layer instanceof Linear) {
-    return ['linearForward', 'linearBackwardData', 'linearBackwardWeights', 'reluBackward'];
-  }
-  if (layer instanceof LocalResponseNorm) return ['lrnForward', 'lrnBackward'];
-  if (layer instanceof MaxPool2d) return ['maxPool2dForward', 'maxPool2dBackward'];
-  return undefined;
-}
+const precision = values.precision as InferencePrecision;
+const mode = values.mode as 'train' | 'infer';
+if (precision === 'int8' && mode !== 'infer') throw new Error('--precision int8 is for --mode infer.');
 
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-using bench = new AlexNetBench({ batchSize, precision, ...threads });
+using bench = await AlexNetBench.open({ batchSize, precision, ...threads });
 const { device, model } = bench;
 const ceilings = measureCeilings(Number(device.info.properties['threads']));
-const gigaFlops = precision === 'float32' ? ceilings.float32GFlops : ceilings.bfloat16GFlops;
-/** Multiply-accumulates, and bytes read and written, a millisecond. */
-const rates = { macs: (gigaFlops / 2) * 1e6, bytes: ceilings.copyGBps * 1e6 };
-const work = workOf(model.network, [batchSize, ...model.inputShape]);
-const run = (step: number) => (values.mode === 'infer' ? bench.inference() : bench.trainingStep(step));
+const rates = ratesOf(ceilings, precision);
+const work = workOf(model.network, { inputShape: [batchSize, ...model.inputShape], precision, mode });
+const run = (step: number) => (mode === 'infer' ? bench.inference() : bench.trainingStep(step));
 for (let step = 1; step <= 2; step++) await run(step);
 const fastest = new Map<string, number>();
 let total = Infinity;
@@ -112,7 +49,7 @@ for (let step = 3; step < 3 + Number(values.steps); step++) {
 }
 const rows = [...fastest].map(([name, ms]) => {
   const needs = work.get(name);
-  const floorMs = needs ? Math.max(needs.macs / rates.macs, needs.bytes / rates.bytes) : undefined;
+  const floorMs = needs && floorOf(needs, rates);
   return { name, ms, floorMs, timesFloor: floorMs === undefined ? undefined : ms / floorMs };
 });
 const implementations = new Map(
@@ -123,7 +60,7 @@ const report = {
   instructionSet: device.info.properties['instructionSet'],
   threads: device.info.properties['threads'],
   precision,
-  mode: values.mode,
+  mode,
   batchSize,
   gigaMacsPerSecond: Math.round(rates.macs / 1e6),
   gigabytesPerSecond: Math.round(rates.bytes / 1e6),
@@ -136,7 +73,7 @@ if (values.json) {
   console.log(JSON.stringify({ ...report, rows }, null, 2));
 } else {
   for (const { name, ms, floorMs, timesFloor } of rows) {
-    if (ms < 0.3) continue;
+    if (ms < 0.002 * report.operationsMs) continue;
     const floor =
       floorMs === undefined ? '' : `${floorMs.toFixed(2).padStart(9)} ${timesFloor!.toFixed(1).padStart(6)}x`;
     console.log(

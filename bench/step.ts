@@ -18,7 +18,7 @@ const { values } = parseArgs({
 const batchSize = Number(values['batch-size']);
 const steps = Number(values.steps);
 
-using bench = new AlexNetBench({
+using bench = await AlexNetBench.open({
   batchSize,
   preset: values.preset as 'krizhevsky2012',
   precision: values.precision as Precision,

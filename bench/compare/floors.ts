@@ -10,6 +10,8 @@ export interface Ceilings {
   /** Of a 4096x4096x4096 product; bfloat16 is 0 where there is no such product. */
   readonly float32GFlops: number;
   readonly bfloat16GFlops: number;
+  /** The same of uint8 and int8, giving uint8. */
+  readonly int8GOps: number;
   /** Read and written bytes together, of a copy of 512 MiB. */
   readonly copyGBps: number;
 }

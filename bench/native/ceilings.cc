@@ -31,12 +31,16 @@ double Fastest(const Work& work) {
   return best;
 }
 
-/** GFLOP/s of an n x n x n product whose operands lie as oneDNN wants them; 0 if the type is not supported. */
-double MatrixProduct(dnnl::engine& engine, dnnl::memory::data_type type, dnnl::memory::dim n) {
+/**
+ * Thousands of millions of operations a second of an n x n x n product whose operands lie as oneDNN wants them; 0 if the
+ * types are not supported. The result is of the left operand's type.
+ */
+double MatrixProduct(dnnl::engine& engine, dnnl::memory::data_type left, dnnl::memory::data_type right) {
   using dnnl::memory;
+  constexpr memory::dim kSize = 4096;
   try {
-    const memory::desc any({n, n}, type, memory::format_tag::any);
-    const dnnl::matmul::primitive_desc description(engine, any, any, any);
+    const memory::desc x({kSize, kSize}, left, memory::format_tag::any), w({kSize, kSize}, right, memory::format_tag::any);
+    const dnnl::matmul::primitive_desc description(engine, x, w, x);
     memory a(description.src_desc(), engine);
     memory b(description.weights_desc(), engine);
     memory c(description.dst_desc(), engine);
@@ -49,7 +53,7 @@ double MatrixProduct(dnnl::engine& engine, dnnl::memory::data_type type, dnnl::m
       product.execute(stream, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}});
       stream.wait();
     });
-    const auto size = static_cast<double>(n);
+    const auto size = static_cast<double>(kSize);
     return 2 * size * size * size / seconds / 1e9;
   } catch (const dnnl::error&) {
     return 0;
@@ -79,8 +83,10 @@ double Copy(size_t bytes) {
 int main(int argc, char** argv) {
   if (argc > 1) omp_set_num_threads(std::atoi(argv[1]));
   dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  std::printf("float32GFlops %.1f\n", MatrixProduct(engine, dnnl::memory::data_type::f32, 4096));
-  std::printf("bfloat16GFlops %.1f\n", MatrixProduct(engine, dnnl::memory::data_type::bf16, 4096));
+  using Type = dnnl::memory::data_type;
+  std::printf("float32GFlops %.1f\n", MatrixProduct(engine, Type::f32, Type::f32));
+  std::printf("bfloat16GFlops %.1f\n", MatrixProduct(engine, Type::bf16, Type::bf16));
+  std::printf("int8GOps %.1f\n", MatrixProduct(engine, Type::u8, Type::s8));
   std::printf("copyGBps %.2f\n", Copy(size_t{512} << 20));
   return 0;
 }
