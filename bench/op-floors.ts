@@ -15,27 +15,33 @@ import {
 } from '../lib/index.js';
 import type { Ceilings } from './compare/floors.js';
 
+/** A millisecond. */
 export interface Rates {
-  /** Multiply-accumulates a millisecond. */
+  /** Multiply-accumulates. */
   readonly macs: number;
-  /** Bytes read and written a millisecond. */
-  readonly bytes: number;
+  /** Bytes of what is partly read and partly written. */
+  readonly moved: number;
+  /** Bytes of what is read alone. */
+  readonly read: number;
 }
 
 export function ratesOf(ceilings: Ceilings, precision: InferencePrecision): Rates {
-  const { float32GFlops, bfloat16GFlops, int8GOps, copyGBps } = ceilings;
+  const { float32GFlops, bfloat16GFlops, int8GOps, copyGBps, readGBps } = ceilings;
   const operations = { float32: float32GFlops, bfloat16: bfloat16GFlops, float16: 0, int8: int8GOps };
-  return { macs: (operations[precision] / 2) * 1e6, bytes: copyGBps * 1e6 };
+  return { macs: (operations[precision] / 2) * 1e6, moved: copyGBps * 1e6, read: readGBps * 1e6 };
 }
 
 /** What an operation computes and moves, at least. */
 export interface Work {
   readonly macs: number;
-  readonly bytes: number;
+  /** Bytes of inputs and outputs. */
+  readonly moved: number;
+  /** Bytes of weights that are only read. */
+  readonly read: number;
 }
 
-export function floorMs({ macs, bytes }: Work, rates: Rates): number {
-  return Math.max(macs / rates.macs, bytes / rates.bytes);
+export function floorMs({ macs, moved, read }: Work, rates: Rates): number {
+  return Math.max(macs / rates.macs, moved / rates.moved + read / rates.read);
 }
 
 export interface WorkOptions {
@@ -65,10 +71,11 @@ function floatWork(network: Sequential, { inputShape, precision, mode }: WorkOpt
     const macs = layer.macs(shape);
     if (names) {
       const [forward, ...backward] = names;
-      work.set(`${layer.name} ${forward}`, { macs, bytes: size * (x + y + weights) });
+      work.set(`${layer.name} ${forward}`, { macs, moved: size * (x + y), read: size * weights });
       for (const op of backward) {
-        const bytes = size * backwardElements(op, { x, y, weights, perFloat32: 4 / size });
-        work.set(`${layer.name} ${op}`, { macs: op === 'reluBackward' ? 0 : macs, bytes });
+        const moved = size * backwardElements(op, { x, y, weights, perFloat32: 4 / size });
+        const read = op.endsWith('BackwardData') ? size * weights : 0;
+        work.set(`${layer.name} ${op}`, { macs: op === 'reluBackward' ? 0 : macs, moved, read });
       }
     }
     const next = network.layers[i + 1];
@@ -77,11 +84,11 @@ function floatWork(network: Sequential, { inputShape, precision, mode }: WorkOpt
       const both = `${layer.name}+${next.name}`;
       // Where the maxima were takes a byte each, if a gradient will follow.
       const argmax = mode === 'train' ? pooled : 0;
-      work.set(`${both} lrnMaxPool2dForward`, { macs: 0, bytes: size * (x + pooled) + argmax });
-      work.set(`${both} lrnMaxPool2dBackward`, { macs: 0, bytes: size * (2 * x + pooled) + pooled });
+      work.set(`${both} lrnMaxPool2dForward`, { macs: 0, moved: size * (x + pooled) + argmax, read: 0 });
+      work.set(`${both} lrnMaxPool2dBackward`, { macs: 0, moved: size * (2 * x + pooled) + pooled, read: 0 });
     }
     for (const { name, size: elements } of layer.parameters) {
-      work.set(`${name} sgd`, { macs: 0, bytes: 20 * elements });
+      work.set(`${name} sgd`, { macs: 0, moved: 20 * elements, read: 0 });
     }
     shape = layer.outputShape(shape);
   });
@@ -100,7 +107,7 @@ function backwardElements(op: string, { x, y, weights, perFloat32 }: Elements): 
   if (op.endsWith('BackwardWeights')) return x + y + weights * perFloat32;
   if (op === 'lrnBackward') return 3 * x;
   if (op === 'reluBackward') return 3 * y;
-  return x + y + weights;
+  return x + y;
 }
 
 function opsOf(layer: Layer): readonly string[] | undefined {
@@ -122,18 +129,18 @@ function int8Work(network: Sequential, { inputShape }: WorkOptions): Map<string,
   let size = 4;
   network.layers.forEach((layer, i) => {
     const [x, y] = [count(shape), count(layer.outputShape(shape))];
-    const read = size * x;
+    const input = size * x;
     size = bytesOfOutput(network.layers, i, size);
-    const moved = read + size * y;
+    const moved = input + size * y;
     const macs = layer.macs(shape);
     if (layer instanceof Int8Layer) {
       const op = layer.kind === 'Int8Conv2d' ? 'conv2dInt8' : 'linearInt8';
       const { q, scales, bias } = layer.weights;
-      const weights = q.size + 4 * (scales.size + (bias?.size ?? 0));
-      work.set(`${layer.name} ${op}`, { macs, bytes: moved + weights });
+      const read = q.size + 4 * (scales.size + (bias?.size ?? 0));
+      work.set(`${layer.name} ${op}`, { macs, moved, read });
     }
     const op = movingOp(layer);
-    if (op) work.set(`${layer.name} ${op}`, { macs: 0, bytes: moved });
+    if (op) work.set(`${layer.name} ${op}`, { macs: 0, moved, read: 0 });
     shape = layer.outputShape(shape);
   });
   return work;

@@ -14,6 +14,8 @@ export interface Ceilings {
   readonly int8GOps: number;
   /** Read and written bytes together, of a copy of 512 MiB. */
   readonly copyGBps: number;
+  /** Of reading 512 MiB. */
+  readonly readGBps: number;
 }
 
 /**

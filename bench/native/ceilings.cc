@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -78,6 +79,23 @@ double Copy(size_t bytes) {
   return 2 * static_cast<double>(bytes) / seconds / 1e9;
 }
 
+/** GB/s of reading memory once, by all threads. */
+double Read(size_t bytes) {
+  const auto words = static_cast<std::ptrdiff_t>(bytes / sizeof(uint64_t));
+  const std::unique_ptr<uint64_t[]> source(new uint64_t[words]);
+#pragma omp parallel for schedule(static)
+  for (std::ptrdiff_t i = 0; i < words; ++i) source[i] = 1;
+  uint64_t total = 0;
+  const double seconds = Fastest([&] {
+    uint64_t sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum)
+    for (std::ptrdiff_t i = 0; i < words; ++i) sum += source[i];
+    total += sum;
+  });
+  // The sum is looked at, so that it is made.
+  return total == 0 ? 0 : static_cast<double>(bytes) / seconds / 1e9;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -88,5 +106,6 @@ int main(int argc, char** argv) {
   std::printf("bfloat16GFlops %.1f\n", MatrixProduct(engine, Type::bf16, Type::bf16));
   std::printf("int8GOps %.1f\n", MatrixProduct(engine, Type::u8, Type::s8));
   std::printf("copyGBps %.2f\n", Copy(size_t{512} << 20));
+  std::printf("readGBps %.2f\n", Read(size_t{512} << 20));
   return 0;
 }

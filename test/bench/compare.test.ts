@@ -15,7 +15,7 @@ function comparison(all: readonly Measured[]): Comparison {
   return {
     date: '2012-12-03',
     machine: { cpu: 'a processor', threads: 2 },
-    ceilings: { float32GFlops: 400, bfloat16GFlops: 0, int8GOps: 0, copyGBps: 20 },
+    ceilings: { float32GFlops: 400, bfloat16GFlops: 0, int8GOps: 0, copyGBps: 20, readGBps: 30 },
     floors: { float32: [] },
     checks: [{ name: OURS, pictures: 32, expected: 6.9, loss: 6.9 }],
     sizesMiB: { alexnet: 60 },
@@ -54,7 +54,7 @@ describe('the page of a comparison', () => {
 });
 
 describe('the floors of a training step', () => {
-  const ceilings = { float32GFlops: 100, bfloat16GFlops: 200, int8GOps: 400, copyGBps: 10 };
+  const ceilings = { float32GFlops: 100, bfloat16GFlops: 200, int8GOps: 400, copyGBps: 10, readGBps: 20 };
   const floors = trainingFloors(comparedModel(), { ceilings, batchSize: 1, precision: 'float32' });
 
   it('count every multiplication of a step, but for the gradient of the pictures', () => {
