@@ -125,8 +125,25 @@ export async function findCheckpoint(run: string): Promise<Checkpoint> {
   const reasons = skipped.map(({ message }) => `\n  ${message}`).join('');
   throw new FileFormatError(
     run,
-    `there is no checkpoint to go on from in ${path.join(run, CHECKPOINTS)}${reasons === '' ? '' : `:${reasons}`}`,
+    `there is no checkpoint to go on from in ${path.join(run, CHECKPOINTS)}${reasons === '' ? '' : `:${reasons}`}` +
+      (await otherWayOn(run)),
   );
+}
+
+/** The last and best epochs are checkpoints too, and may be whole where the others are not. */
+async function otherWayOn(run: string): Promise<string> {
+  for (const name of [LAST, BEST]) {
+    const file = path.join(run, name);
+    const whole = await readCheckpoint(file).catch((error: unknown) => {
+      if (error instanceof FileFormatError) return undefined;
+      throw error;
+    });
+    if (whole) {
+      const { step } = whole.state;
+      return `\n${file} is whole, from step ${step}. Go on from there: alexnet train --resume ${file}`;
+    }
+  }
+  return '';
 }
 
 async function laterThan(step: number, run: string): Promise<string[]> {

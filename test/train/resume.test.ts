@@ -1,7 +1,15 @@
 // Training that is stopped and goes on, against training that was never stopped.
 // Invariant: weights are compared bit for bit, and so are all numbers that events report of training.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { InMemoryDataset } from '../../lib/data/index.js';
 import { saveModel, type Model } from '../../lib/models/index.js';
@@ -289,6 +297,27 @@ forEachDevice('checkpoints', (on) => {
       /there is no checkpoint to go on from in .*checkpoints$/,
     );
   });
+
+  for (const name of ['last', 'best']) {
+    it(`that are all damaged: the error leads to the ${name} epoch's, which is whole`, async () => {
+      const run = await makeRun();
+      const file = join(run, `${name}.safetensors`);
+      const bytes = readFileSync(await newest(run));
+      for (const { path } of await checkpointsIn(run)) truncateSync(path, 100);
+      for (const each of ['last', 'best']) rmSync(join(run, `${each}.safetensors`));
+      writeFileSync(file, bytes);
+      await assert.rejects(findCheckpoint(run), (error: Error) => {
+        const [, ...lines] = error.message.split('\n');
+        assert.equal(lines.length, 4);
+        assert.equal(
+          lines.at(-1),
+          `${file} is whole, from step 12. Go on from there: alexnet train --resume ${file}`,
+        );
+        return true;
+      });
+      assert.equal((await findCheckpoint(file)).state.step, 12);
+    });
+  }
 
   it('are no weights files, which have no training to go on with', async () => {
     using model = smallModel(on);
