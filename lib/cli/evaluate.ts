@@ -210,7 +210,7 @@ function printText({ weights, what, evaluation }: Result, options: Pick<Argument
   const pairs = confusion.confusedPairs(CONFUSED_PAIRS);
   if (pairs.length > 0) print('most confused classes:');
   for (const pair of pairs) {
-    const share = `${formatCount(pair.images)} pictures, ${formatPercent(pair.share)}`;
+    const share = `${counted(formatCount(pair.images), 'picture')}, ${formatPercent(pair.share)}`;
     print(`  ${pair.className} taken for ${pair.takenFor}  (${share})`);
   }
   if (mistakes.length > 0) print('most certain mistakes:');

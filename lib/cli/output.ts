@@ -29,8 +29,9 @@ export class LiveLine implements Disposable {
   }
 }
 
-/** `my run` -> `'my run'`: an argument as it can be typed into a shell. */
-export function shellWord(word: string): string {
+/** `my run` -> `'my run'`, `-run` -> `./-run`: a path as it can be typed as an argument. */
+export function shellWord(path: string): string {
+  const word = path.startsWith('-') ? `./${path}` : path;
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -2,6 +2,7 @@
 // Invariant: what it means is the library's; here are only the words for it.
 
 import {
+  ArgumentError,
   cosineSchedule,
   exponentialSchedule,
   multiStepSchedule,
@@ -40,9 +41,19 @@ function parseWords(given: string): ScheduleWords {
     numbers.length <= known.most &&
     single.every(({ length }) => length === 1) &&
     numbers.flat().every((number) => Number.isFinite(number) && number >= 0);
-  if (isWhole) return { kind: name as ScheduleWords['kind'], numbers };
+  if (isWhole) return checkedWords({ kind: name as ScheduleWords['kind'], numbers });
   const forms = Object.values(FORMS).map(({ form }) => form);
   throw new UsageError(`expected ${forms.slice(0, -1).join(', ')} or ${forms.at(-1)}, got '${given}'`);
+}
+
+/** The library knows which numbers are possible. */
+function checkedWords(words: ScheduleWords): ScheduleWords {
+  try {
+    scheduleOf(words, { epochs: 1 });
+    return words;
+  } catch (error) {
+    throw error instanceof ArgumentError ? new UsageError(error.message, { cause: error }) : error;
+  }
 }
 
 export const schedule = option<ScheduleWords>({

@@ -47,11 +47,12 @@ export class TrainingReport implements Disposable {
 
   /**
    * How it ended, where the weights are, and what to type next.
-   * @param out.earlier  what the folder held before: a training that this one replaces, or goes on with
+   * @param out.replaced  whether the folder held another training before
+   * @param out.resumed  the folder of the checkpoint that this training went on from
    */
   finish(
     { reason }: DoneEvent,
-    out: { readonly folder: string; readonly earlier: 'replaced' | 'resumed' | undefined },
+    out: { readonly folder: string; readonly replaced: boolean; readonly resumed: string | undefined },
   ): void {
     this[Symbol.dispose]();
     const say = this.#json ? (this.#quiet ? () => {} : note) : print;
@@ -60,10 +61,13 @@ export class TrainingReport implements Disposable {
     if (stopped && step !== undefined) say(`stopped after step ${step}, with a checkpoint`);
     else if (stopped) say('stopped before the next step was done');
     for (const line of this.#savedLines()) say(line);
-    if (stopped && (step !== undefined || out.earlier === 'resumed')) {
-      say(`go on with: alexnet train --resume ${shellWord(out.folder)}`);
-    } else if (!stopped) say(`next: alexnet predict ${shellWord(out.folder)} picture.jpg`);
-    else if (out.earlier === 'replaced') say(`what is in ${out.folder} is of an earlier training`);
+    // Nothing may have been left to do, or no step done: then the training is where it was.
+    const isWritten = step !== undefined || this.#saved.size > 0;
+    const folder = shellWord(isWritten ? out.folder : (out.resumed ?? out.folder));
+    if (stopped && (step !== undefined || out.resumed !== undefined)) {
+      say(`go on with: alexnet train --resume ${folder}`);
+    } else if (!stopped) say(`next: alexnet predict ${folder} picture.jpg`);
+    else if (out.replaced) say(`what is in ${out.folder} is of an earlier training`);
   }
 
   /** After a failure: what is left of the training. */

@@ -1,11 +1,15 @@
 // What `alexnet train` makes of its arguments: model, datasets, augmentation, trainer.
 // Invariant: a default that is not written in train-options.ts is the library's or the preset's own.
 
+import { totalmem } from 'node:os';
 import {
   alexnet,
+  ArgumentError,
   computeColourStatistics,
   DEFAULT_SIDE,
   findWeights,
+  formatBytes,
+  formatCount,
   loadPretrained,
   PictureCache,
   pictureCacheFolder,
@@ -46,8 +50,25 @@ export async function freshModel(
           seed,
           ...defined({ precision }),
         });
-  if (from === undefined) model.initialize(device, { seed });
+  if (from === undefined) {
+    checkFits(model, device);
+    model.initialize(device, { seed });
+  }
   return freeze ? model.freeze(freeze) : model;
+}
+
+/** Of a parameter: its value, gradient and velocity. */
+const BYTES_OF_A_PARAMETER = 12;
+
+/** @throws ArgumentError where the system would end the process for want of memory, minutes later and without a word */
+function checkFits(model: Model, device: Device): void {
+  const { parameters } = model.summary();
+  const [needed, there] = [BYTES_OF_A_PARAMETER * parameters, totalmem()];
+  if (device.info.kind !== 'cpu' || needed <= there) return;
+  throw new ArgumentError(
+    `the network has ${formatCount(parameters)} parameters: training takes ${formatBytes(needed)} of memory at least, ` +
+      `this machine has ${formatBytes(there)}; give a smaller --input-size`,
+  );
 }
 
 /** Pictures are stored larger than the input by as much as the preset's source does, so that crops can move. */

@@ -15,6 +15,7 @@ import {
   type Device,
   type Model,
 } from '../index.js';
+import { optionName } from './args.js';
 import { command, type ExitCode } from './command.js';
 import { defined } from './defined.js';
 import { describeDevice } from './device-text.js';
@@ -105,7 +106,11 @@ async function carryOut(plan: TrainPlan, { report, stop, lock, warn }: Session):
         },
       }),
     );
-    report.finish(done, { folder: plan.args.out, earlier: plan.earlier });
+    report.finish(done, {
+      folder: plan.args.out,
+      replaced: plan.earlier === 'replaced',
+      resumed: plan.checkpoint?.run,
+    });
     return done.reason === 'aborted' ? (stop.exitCode ?? 1) : 0;
   } finally {
     await Promise.all([pool.close(), cache?.close()]);
@@ -121,6 +126,24 @@ function checkUsage(args: TrainArguments, given: ReadonlySet<string>): void {
   checkValidation(args);
   if (args.trunkRate !== undefined && args.from === undefined) {
     throw new UsageError('--trunk-rate: it is for --from, which says what the trunk begins with');
+  }
+  if (args.from !== undefined) checkNetworkIsNotGiven(given);
+  if (args.cache === 'none' && args.cacheSize !== undefined) {
+    throw new UsageError('--cache-size: --cache none keeps nothing; leave one of them away');
+  }
+  if (args.accumulate > args.batchSize) {
+    throw new UsageError(`--accumulate: a batch of ${args.batchSize} has no ${args.accumulate} parts`);
+  }
+}
+
+/** The network is that of the weights. */
+function checkNetworkIsNotGiven(given: ReadonlySet<string>): void {
+  for (const key of ['preset', 'initialization', 'groups', 'inputSize'] as const) {
+    if (!given.has(key)) continue;
+    const name = optionName(key, options[key]);
+    throw new UsageError(
+      `--${name} and --from exclude each other: the network is the one whose weights are taken`,
+    );
   }
 }
 

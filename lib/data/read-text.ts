@@ -14,11 +14,19 @@ export interface TextLine {
 /** Characters of a line at most: beyond, it is no such file. */
 const MOST_OF_A_LINE = 2 ** 20;
 
-/** @throws DataError if the file cannot be read */
+/** @throws DataError if the file cannot be read, or is no text in UTF-8 */
 export async function* readText(path: string): AsyncGenerator<string, void> {
   try {
-    for await (const text of createReadStream(path, { encoding: 'utf8' })) yield text as string;
+    for await (const text of createReadStream(path, { encoding: 'utf8' })) {
+      if ((text as string).includes('\0')) {
+        throw new DataError(
+          `${path}: this is no list: it is not a text in UTF-8. Give a folder of pictures, or a text file that lists them`,
+        );
+      }
+      yield text as string;
+    }
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError(`${path}: the list cannot be read (${(cause as Error).message})`, { cause });
   }
 }

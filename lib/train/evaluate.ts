@@ -181,7 +181,8 @@ function checkFinite(
   throw new TrainingError(
     'ERR_NON_FINITE',
     `The outputs for ${dataset.nameOf(batch.indices[n]!)} are not numbers: weights of the ` +
-      `${judges.length === 1 ? 'model' : 'models'} are NaN or infinite. Take weights that were saved earlier.`,
+      `${judges.length === 1 ? 'model' : 'models'} are NaN or infinite. Take weights that were saved earlier, or train ` +
+      'with a lower learning rate.',
   );
 }
 

@@ -140,6 +140,9 @@ export function checkOptions(model: Model, options: TrainerOptions): void {
   if (schedule) checkSchedule(schedule);
   if (options.earlyStopping) new EarlyStopping(options.earlyStopping);
   for (const group of groups) checkGroup(model, group);
+  if (model.network.parameters.every(({ frozen }) => frozen)) {
+    throw new ArgumentError('Trainer: all layers are frozen, so nothing would learn; unfreeze the last one.');
+  }
   checkTrainingAugmentation(model, options);
 }
 

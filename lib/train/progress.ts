@@ -297,7 +297,9 @@ function learningRateLine(event: LearningRateEvent, style: Style): string {
 }
 
 function resumedLine(event: ResumedEvent, style: Style): string {
-  const where = `epoch ${event.epoch}/${event.epochs}, after step ${formatCount(event.step)}`;
+  const isDone = event.epoch > event.epochs;
+  const place = isDone ? 'all epochs are done' : `epoch ${event.epoch}/${event.epochs}`;
+  const where = `${place}, after step ${formatCount(event.step)}`;
   return `${style.bold('resumed:')} ${where}, from ${printable(event.path)}`;
 }
 

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { openSafetensors } from '../../lib/io/safetensors.js';
 import type { RunState } from '../../lib/report/index.js';
@@ -438,6 +439,20 @@ describe('a folder that cannot be trained on', () => {
   }
 });
 
+describe('a network that is too large', () => {
+  it('for the memory of the machine is refused before it is made', async function () {
+    const [cwd, size] = [withPictures(2), 4096];
+    // 17 milliards of parameters, at twelve bytes.
+    if (totalmem() > 190 * 2 ** 30) this.skip();
+    const { code, stderr } = await alexnet(['train', 'pictures', '--input-size', `${size}`], { cwd });
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^error: the network has 1\d,\d+,\d+,\d+ parameters: .* GiB of memory at least, .* smaller --input-size\n$/,
+    );
+  });
+});
+
 describe('weights that are not there', () => {
   it('are missed by name', async () => {
     const cwd = withPictures(1);
@@ -508,6 +523,9 @@ describe('a training that is interrupted', () => {
     const [report, wholeReport] = [await reportOf(join(cwd, 'run')), await reportOf(join(cwd, 'whole'))];
     assert.deepEqual(report.steps.loss, wholeReport.steps.loss, 'the curves have both parts');
     assert.equal(report.epochs.length, 2);
+    const complete = await alexnet(['train', '--resume', 'run', '--out', 'copy'], { cwd });
+    assert.match(complete.stderr, /\nresumed: all epochs are done, after step 4, from run\//);
+    assert.equal(complete.stdout, 'next: alexnet predict run picture.jpg\n');
     rmSync(join(cwd, 'pictures', 'red', '4.png'));
     const changed = await alexnet(['train', '--resume', 'run', '--epochs', '3'], { cwd });
     assert.equal(changed.code, 1);

@@ -61,6 +61,26 @@ describe('alexnet', () => {
       ['train', 'x', '--val', 'y', '--hold-out', '0.2'],
       /--val and --hold-out exclude each other/,
     ],
+    [
+      'another network than that of the weights',
+      ['train', 'x', '--from', 'run', '--preset', 'owt'],
+      /--preset and --from exclude each other: the network is the one whose weights/,
+    ],
+    [
+      'a size of a cache there is not',
+      ['train', 'x', '--cache', 'none', '--cache-size', '1GiB'],
+      /--cache-size: --cache none keeps nothing/,
+    ],
+    [
+      'more parts than pictures',
+      ['train', 'x', '--batch-size', '8', '--accumulate', '9'],
+      /--accumulate: a batch of 8 has no 9 parts/,
+    ],
+    [
+      'an impossible schedule',
+      ['train', 'x', '--schedule', 'step:0'],
+      /--schedule: .*every must be above 0, got 0/,
+    ],
   ];
   for (const [what, args, stderr] of wrong) {
     it(`refuses ${what}`, async () => {

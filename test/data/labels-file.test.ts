@@ -94,6 +94,12 @@ describe('readLabelsFile', () => {
       'a.png,cat\n"b.png,dog\nx,y',
       /l\.csv:2: a quoted field is never closed/,
     ],
+    [
+      'a picture',
+      'l.jpg',
+      '\xff\xd8\xff\xe0\0\x10JFIF\0',
+      /l\.jpg: this is no list: it is not a text in UTF-8/,
+    ],
     ['text behind a quote', 'l.csv', 'a.png,cat\n"b.png"x,dog', /l\.csv:2: text follows a closing quote/],
     [
       'the line after one with a line end in it',

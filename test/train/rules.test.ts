@@ -85,6 +85,8 @@ forEachDevice('a training rule', (on) => {
     const after = await weightsOf(model);
     for (const name of ['frozen.weight', 'frozen.bias']) assert.deepEqual(after[name], before[name]);
     assert.notDeepEqual(after['fc.weight'], before['fc.weight']);
+    model.freeze(['fc']);
+    assert.throws(() => new Trainer(model), /Trainer: all layers are frozen, so nothing would learn/);
     assert.throws(() => model.freeze(['fc9']), /no layer 'fc9' that learns; there are frozen, fc/);
     model.unfreeze();
     await assert.rejects(train(model, {}), /backward went below the layers that learn/);
