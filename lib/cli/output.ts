@@ -42,12 +42,14 @@ export function counted(count: string | number, noun: string): string {
 /** After this, `alexnet ... | head` ends without a complaint, and training goes on when its log's reader is gone. */
 export function tolerateClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
+    let isTold = false;
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') return;
       process.exitCode = 1;
-      if (stream === process.stdout) {
-        process.stderr.write(`error: stdout cannot be written: ${error.message}\n`);
-      }
+      // A training writes thousands of lines, and goes on.
+      if (isTold || stream === process.stderr) return;
+      isTold = true;
+      process.stderr.write(`error: stdout cannot be written: ${error.message}\n`);
     });
   }
 }

@@ -2,7 +2,7 @@
 // Invariant: exit codes are 0 for answers, 1 for failures, 2 for wrong usage.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { tempFiles } from '../data/temp-folder.js';
@@ -107,6 +107,26 @@ describe('alexnet', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const code = await new Promise((resolve) => child.on('close', resolve));
     assert.deepEqual([code, stderr], [0, '']);
+  });
+
+  it('says once that a disk is full, and fails', async function () {
+    if (!existsSync('/dev/full')) this.skip();
+    const output = new URL('dist/lib/cli/output.js', root).href;
+    const script = `
+      import { print, tolerateClosedPipes } from ${JSON.stringify(output)};
+      tolerateClosedPipes();
+      for (const line of ['one', 'two', 'three']) print(line);
+    `;
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    let stderr = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: stdout cannot be written: ENOSPC.*\n$/);
   });
 
   it('ends at once at a second signal', async () => {
