@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/philox.h"
+#include "cpu/dropout_range.h"
 #include "cpu/floats.h"
 #include "cpu/kernels.h"
 
@@ -25,21 +26,6 @@ void ForEachBlock(int64_t elements, const RandomStream& random, const Write& wri
     for (int64_t block = begin; block < end; ++block)
       write(4 * block, Philox(static_cast<uint64_t>(block), random));
   });
-}
-
-ALEXNET_INLINE void DropoutRange(int64_t first, const float* x, float* y, int64_t count, RandomStream random,
-                                 uint64_t threshold, float scale) {
-  for (int64_t i = 0; i + 4 <= count; i += 4) {
-    const PhiloxBlock words = Philox(static_cast<uint64_t>((first + i) / 4), random);
-    for (int64_t j = 0; j < 4; ++j) {
-      const float value = x[i + j] * scale;
-      y[i + j] = words[static_cast<size_t>(j)] >= threshold ? value : 0.f;
-    }
-  }
-  const PhiloxBlock words = Philox(static_cast<uint64_t>((first + count) / 4), random);
-  for (int64_t i = count / 4 * 4; i < count; ++i) {
-    y[i] = words[static_cast<size_t>(i % 4)] >= threshold ? x[i] * scale : 0.f;
-  }
 }
 
 }  // namespace
@@ -73,14 +59,14 @@ void Uniform(CpuBackend& backend, OpCall& call) {
 
 // y = scale * x where the element's word reaches rate * 2^32, else 0. The gradient is the same op on dy.
 void Dropout(CpuBackend& backend, OpCall& call) {
-  const auto threshold = static_cast<uint64_t>(std::llround(call.Number("rate") * 4294967296.0));
-  const auto scale = static_cast<float>(call.Number("scale"));
-  const RandomStream random = StreamOf(call);
+  const DropoutRule rule = {StreamOf(call),
+                            static_cast<uint64_t>(std::llround(call.Number("rate") * 4294967296.0)),
+                            static_cast<float>(call.Number("scale"))};
   const Buffer x = Plain(backend, *call.inputs[0]);
   const Buffer& y = backend.CreatePlain(*call.outputs[0]);
   ForEachChunk<1>(call.outputs[0]->elements(), {x}, y,
                   [=](int64_t first, const std::array<const float*, 1>& in, float* out, int64_t count) {
-                    EveryIsa<DropoutRange>(first, in[0], out, count, random, threshold, scale);
+                    DropoutRange(rule, first, count, in[0], out);
                   });
 }
 

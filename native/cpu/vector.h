@@ -17,6 +17,7 @@ constexpr int kLanes = ALEXNET_LANES;
 
 using Floats = float __attribute__((vector_size(4 * kLanes)));
 using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Longs = uint64_t __attribute__((vector_size(4 * kLanes)));
 using Halves = uint16_t __attribute__((vector_size(2 * kLanes)));
 using Bytes = uint8_t __attribute__((vector_size(kLanes)));
 /** What comparisons give: all bits of a lane or none. */
@@ -183,6 +184,34 @@ ALEXNET_INLINE bool HasNan(Floats values) {
   }
   return false;
 #endif
+}
+
+/** Products of the lower halves. */
+ALEXNET_INLINE Longs LowProducts(Longs a, Longs b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Longs>(
+      _mm512_mul_epu32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Longs>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+template <int kFirst, int... kLane>
+ALEXNET_INLINE Longs InterleaveLanes(Longs a, Longs b, std::integer_sequence<int, kLane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (kFirst + kLane / 2 + kLane % 2 * kLanes / 2)...);
+#else
+  return __builtin_shuffle(a, b, Longs{(kFirst + kLane / 2 + kLane % 2 * kLanes / 2)...});
+#endif
+}
+
+/** Lanes of a and b by turns, from lane kFirst of both on. */
+template <int kFirst>
+ALEXNET_INLINE Longs Interleaved(Longs a, Longs b) {
+  return InterleaveLanes<kFirst>(a, b, std::make_integer_sequence<int, kLanes / 2>());
 }
 
 template <int kShift, int... kLane>
