@@ -10,6 +10,12 @@ export interface AveragingOptions {
   readonly decay?: number;
 }
 
+/** @returns the options with their defaults. @throws ArgumentError if one is out of range */
+export function checkAveraging({ decay = 0.999 }: AveragingOptions): Required<AveragingOptions> {
+  if (decay >= 0 && decay < 1) return { decay };
+  throw new ArgumentError(`WeightAverage: decay must be at least 0 and below 1, got ${decay}.`);
+}
+
 /**
  * e <- d e + (1 - d) w after each step, with d = min(decay, (1 + n) / (10 + n)) at update n: early on, the average
  * soon forgets the initial weights.
@@ -19,11 +25,8 @@ export class WeightAverage implements Disposable {
   readonly #averages = new Map<Parameter, Tensor<'float32'>>();
 
   /** Begins with the weights that the parameters have. @throws ArgumentError */
-  constructor(parameters: readonly Parameter[], { decay = 0.999 }: AveragingOptions = {}) {
-    if (!(decay >= 0 && decay < 1)) {
-      throw new ArgumentError(`WeightAverage: decay must be at least 0 and below 1, got ${decay}.`);
-    }
-    this.decay = decay;
+  constructor(parameters: readonly Parameter[], options: AveragingOptions = {}) {
+    this.decay = checkAveraging(options).decay;
     for (const parameter of parameters) {
       this.#averages.set(
         parameter,

@@ -1,6 +1,6 @@
 // Optimisers, schedules and what bounds or averages their steps.
 // Invariant: re-exports only.
-export { WeightAverage, type AveragingOptions } from './average.js';
+export { checkAveraging, WeightAverage, type AveragingOptions } from './average.js';
 export type { BestState } from './best.js';
 export { checkClip, type ClipOptions } from './clip.js';
 export { EarlyStopping, type EarlyStoppingOptions } from './early-stopping.js';

@@ -35,6 +35,12 @@ export class ReduceOnPlateau {
     if (!Number.isInteger(patience) || patience < 1) {
       throw new ArgumentError(`ReduceOnPlateau: patience must be a positive integer, got ${patience}.`);
     }
+    if (!Number.isInteger(maxDrops) || maxDrops < 0) {
+      throw new ArgumentError(`ReduceOnPlateau: maxDrops must be an integer of 0 or more, got ${maxDrops}.`);
+    }
+    if (!(threshold >= 0 && threshold < Infinity)) {
+      throw new ArgumentError(`ReduceOnPlateau: threshold must be 0 or more, got ${threshold}.`);
+    }
     this.factor = factor;
     this.patience = patience;
     this.maxDrops = maxDrops;

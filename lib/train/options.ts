@@ -8,12 +8,16 @@ import {
   type Augmentation,
   type Sampler,
 } from '../data/index.js';
-import type { Loss } from '../layers/index.js';
+import { checkSampler } from '../data/sampler.js';
+import { CrossEntropyLoss, type Loss } from '../layers/index.js';
 import type { Model } from '../models/index.js';
 import {
+  checkAveraging,
   checkClip,
   checkSchedule,
   EarlyStopping,
+  ReduceOnPlateau,
+  SGD,
   type AveragingOptions,
   type ClipOptions,
   type EarlyStoppingOptions,
@@ -118,13 +122,13 @@ export function checkOptions(model: Model, options: TrainerOptions): void {
       throw new ArgumentError(`Trainer: ${name} must be a positive integer, got ${value}.`);
     }
   }
-  if (!Number.isInteger(everySteps) || everySteps < 0) {
-    throw new ArgumentError(`Trainer: everySteps must be an integer of 0 or more, got ${everySteps}.`);
+  const { layerSteps = 100, deadStartSteps = 2000, seed = 0 } = options;
+  for (const [name, value] of Object.entries({ everySteps, layerSteps, deadStartSteps, seed })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new ArgumentError(`Trainer: ${name} must be an integer of 0 or more, got ${value}.`);
+    }
   }
-  const { layerSteps = 100 } = options;
-  if (!Number.isInteger(layerSteps) || layerSteps < 0) {
-    throw new ArgumentError(`Trainer: layerSteps must be an integer of 0 or more, got ${layerSteps}.`);
-  }
+  if (options.sampler !== undefined) checkSampler(options.sampler);
   if (accumulate > batchSize) {
     throw new ArgumentError(`Trainer: a batch of ${batchSize} has no ${accumulate} parts; accumulate fewer.`);
   }
@@ -138,12 +142,22 @@ export function checkOptions(model: Model, options: TrainerOptions): void {
     throw new ArgumentError('Trainer: in float16 gradients are scaled: clip them by norm, not by value.');
   }
   if (schedule) checkSchedule(schedule);
-  if (options.earlyStopping) new EarlyStopping(options.earlyStopping);
+  checkParts(options);
   for (const group of groups) checkGroup(model, group);
   if (model.network.parameters.every(({ frozen }) => frozen)) {
     throw new ArgumentError('Trainer: all layers are frozen, so nothing would learn; unfreeze the last one.');
   }
   checkTrainingAugmentation(model, options);
+}
+
+/** Makes what the run will be made of, before pictures are read: each part knows what it can follow. */
+function checkParts(options: TrainerOptions): void {
+  const { learningRate = 0.01, momentum = 0.9, weightDecay = 5e-4, labelSmoothing = 0 } = options;
+  new SGD([], { learningRate, momentum, weightDecay });
+  new CrossEntropyLoss({ smoothing: labelSmoothing });
+  if (options.earlyStopping) new EarlyStopping(options.earlyStopping);
+  if (options.plateau) new ReduceOnPlateau(options.plateau);
+  if (options.averaging) checkAveraging(options.averaging);
 }
 
 function checkGroup(model: Model, group: ParameterGroup): void {

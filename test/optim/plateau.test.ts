@@ -53,7 +53,17 @@ describe('ReduceOnPlateau', () => {
     assert.equal(schedule.drops, 1);
   });
 
-  for (const options of [{ factor: 0 }, { factor: 1 }, { factor: NaN }, { patience: 0 }, { patience: 1.5 }]) {
+  for (const options of [
+    { factor: 0 },
+    { factor: 1 },
+    { factor: NaN },
+    { patience: 0 },
+    { patience: 1.5 },
+    { maxDrops: -1 },
+    { maxDrops: 1.5 },
+    { threshold: NaN },
+    { threshold: -1 },
+  ]) {
     it(`refuses ${JSON.stringify(options)}`, () => {
       assert.throws(() => new ReduceOnPlateau(options), ArgumentError);
     });
