@@ -53,7 +53,9 @@ const CHANGEABLE = [
 export function configurationOf(args: PlannedArguments, sizes: Sizes): Configuration {
   const entries = Object.entries(args).filter(([key]) => !isSession(key));
   const rest = Object.fromEntries(entries) as Omit<PlannedArguments, SessionOption>;
-  const named = Object.entries({ val: args.val, listDir: args.listDir, valLabels: args.valLabels });
+  const { val, listDir, valLabels } = args;
+  const cache = args.cache === 'none' ? undefined : args.cache;
+  const named = Object.entries({ val, listDir, valLabels, cache });
   const given = named.filter((entry): entry is [string, string] => entry[1] !== undefined);
   const places = {
     dir: resolve(args.dir),
