@@ -189,7 +189,7 @@ function pathWithin(dir: string, { file }: Entry, where: string): string {
   const inside = relative(dir, path);
   if (inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside)) return path;
   throw new DataError(
-    `${where}: ${file} lies outside of ${dir}; give \`dir\`, the folder that holds all files`,
+    `${where}: ${file} lies outside of ${dir}; give the folder that holds all files: \`dir\`, --list-dir`,
   );
 }
 
@@ -213,7 +213,9 @@ async function checkExist(
   const missing = isThere.indexOf(0);
   if (missing < 0) return;
   const path = files.paths.at(missing)!;
-  throw new DataError(`${whereOf(missing)}: there is no file ${path}; check the name, or give \`dir\``);
+  throw new DataError(
+    `${whereOf(missing)}: there is no file ${path}; check the name, or give the folder of the files: \`dir\`, --list-dir`,
+  );
 }
 
 /** The classes of files, one after the other. */

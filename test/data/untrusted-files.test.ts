@@ -219,7 +219,10 @@ describe('a list of labels', () => {
     it(`cannot name ${name.startsWith('/') ? 'an absolute path' : name}`, async () => {
       const list = path.join(inside, 'labels.csv');
       writeFileSync(list, `${name},cat\n`);
-      await assert.rejects(readLabelsFile(list), /lies outside of .*give the folder that holds all files: `dir`, --list-dir/);
+      await assert.rejects(
+        readLabelsFile(list),
+        /lies outside of .*give the folder that holds all files: `dir`, --list-dir/,
+      );
       const { paths } = await readLabelsFile(list, { dir: name.startsWith('..') ? inside : '/' }).catch(
         () => ({ paths: [] }),
       );
