@@ -9,8 +9,7 @@ namespace {
 
 constexpr int64_t kBlockWords = 4;
 // Blocks are computed in sets of one for each lane of 64 bits; a processor has four sets under way at once.
-constexpr int kBlocks = kLanes / 2, kSets = 4, kVectors = 2 * kSets;
-constexpr int64_t kGroup = kVectors * kLanes;
+constexpr int64_t kBlocks = kLanes / 2, kSets = 4, kVectors = 2 * kSets, kGroup = kVectors * kLanes;
 
 ALEXNET_INLINE Longs LaneNumbers() {
   Longs lanes = {};
@@ -38,29 +37,29 @@ struct Keys {
  * upper half holds is not multiplied.
  */
 ALEXNET_INLINE void RandomWords(uint64_t block, const RandomStream& random, const Keys& keys, Words* words) {
-  Longs c0[kSets], c1[kSets], c2[kSets], c3[kSets];
-  for (int set = 0; set < kSets; ++set) {
-    c0[set] = LaneNumbers() + (block + static_cast<uint64_t>(set * kBlocks));
-    c1[set] = c0[set] >> 32;
-    c2[set] = Longs{} + random.step;
-    c3[set] = Longs{} + random.stream;
+  struct Counters {
+    Longs c0, c1, c2, c3;
+  } sets[kSets];
+  for (Counters& set : sets) {
+    set.c0 = LaneNumbers() + block;
+    set.c1 = set.c0 >> 32;
+    set.c2 = Longs{} + random.step;
+    set.c3 = Longs{} + random.stream;
+    block += kBlocks;
   }
   const Longs factor0 = Longs{} + kPhiloxFactors[0], factor1 = Longs{} + kPhiloxFactors[1];
 #pragma GCC unroll 10
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    for (int set = 0; set < kSets; ++set) {
-      const Longs p0 = LowProducts(c0[set], factor0), p1 = LowProducts(c2[set], factor1);
-      c0[set] = (p1 >> 32) ^ c1[set] ^ keys.at[round][0];
-      c1[set] = p1;
-      c2[set] = (p0 >> 32) ^ c3[set] ^ keys.at[round][1];
-      c3[set] = p0;
+  for (const auto& key : keys.at) {
+    for (Counters& set : sets) {
+      const Longs p0 = LowProducts(set.c0, factor0), p1 = LowProducts(set.c2, factor1);
+      set = {(p1 >> 32) ^ set.c1 ^ key[0], p1, (p0 >> 32) ^ set.c3 ^ key[1], p0};
     }
   }
-  for (int set = 0; set < kSets; ++set) {
-    const Longs first = (c0[set] & 0xFFFFFFFFu) | (c1[set] << 32),
-                last = (c2[set] & 0xFFFFFFFFu) | (c3[set] << 32);
-    words[2 * set] = reinterpret_cast<Words>(Interleaved<0>(first, last));
-    words[2 * set + 1] = reinterpret_cast<Words>(Interleaved<kBlocks / 2>(first, last));
+  for (const Counters& set : sets) {
+    const Longs first = (set.c0 & 0xFFFFFFFFu) | (set.c1 << 32);
+    const Longs last = (set.c2 & 0xFFFFFFFFu) | (set.c3 << 32);
+    *words++ = reinterpret_cast<Words>(Interleaved<0>(first, last));
+    *words++ = reinterpret_cast<Words>(Interleaved<kBlocks / 2>(first, last));
   }
 }
 
@@ -71,9 +70,11 @@ ALEXNET_INLINE void Group(const DropoutRule& rule, const Keys& keys, int64_t fir
   const Mask any = Mask{} - static_cast<int32_t>(rule.threshold >> 32 == 0);
   Words words[kVectors];
   RandomWords(static_cast<uint64_t>(first / kBlockWords), rule.random, keys, words);
-  for (int i = 0; i < kVectors; ++i, x += kLanes, y += kLanes) {
-    const Mask stays = (words[i] >= least) & any;
+  for (const Words& word : words) {
+    const Mask stays = (word >= least) & any;
     StoreFloats(stays ? LoadFloats(x) * rule.scale : Floats{}, y);
+    x += kLanes;
+    y += kLanes;
   }
 }
 
