@@ -87,8 +87,10 @@ function floatWork(network: Sequential, { inputShape, precision, mode }: WorkOpt
       work.set(`${both} lrnMaxPool2dForward`, { macs: 0, moved: size * (x + pooled) + argmax, read: 0 });
       work.set(`${both} lrnMaxPool2dBackward`, { macs: 0, moved: size * (2 * x + pooled) + pooled, read: 0 });
     }
-    for (const { name, size: elements } of layer.parameters) {
-      work.set(`${name} sgd`, { macs: 0, moved: 20 * elements, read: 0 });
+    for (const { name, shape: extents, size: elements } of layer.parameters) {
+      // With the copy that a fully connected layer computes with.
+      const copy = layer instanceof Linear && extents.length === 2 && size === 2 ? size : 0;
+      work.set(`${name} sgd`, { macs: 0, moved: (20 + copy) * elements, read: 0 });
     }
     shape = layer.outputShape(shape);
   });

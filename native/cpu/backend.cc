@@ -324,6 +324,19 @@ Buffer Weights(CpuBackend& backend, const Tensor& tensor, const memory::desc& la
   return packed;
 }
 
+float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout) {
+  CpuStorage& storage = StorageOf(tensor);
+  if (storage.buffer.layout != layout) {
+    const Buffer plain = {PlainLayout(layout.get_dims(), layout.get_data_type()),
+                          Plain(backend, tensor).block};
+    storage.buffer = backend.Reorder(plain, layout);
+  } else if (storage.buffer.block.use_count() > 1) {
+    storage.buffer = backend.Reorder(storage.buffer, layout);
+  }
+  storage.packed.clear();
+  return storage.buffer.floats();
+}
+
 bool HasInstructions(dnnl::cpu_isa isa) {
   const int effective = static_cast<int>(EffectiveIsa()), wanted = static_cast<int>(isa);
   return (effective & wanted) == wanted;

@@ -132,5 +132,7 @@ Buffer Dense(CpuBackend& backend, const Tensor& tensor);
  * changes; rounded copies of lower precision are always beside it.
  */
 Buffer Weights(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
+/** A float32 tensor's own memory in `layout`, moved there if need be, and shared with no other tensor. */
+float* Writable(CpuBackend& backend, const Tensor& tensor, const dnnl::memory::desc& layout);
 
 }  // namespace alexnet::cpu

@@ -65,8 +65,9 @@ void Clamp(CpuBackend& backend, OpCall& call);
 void ScaleBy(CpuBackend& backend, OpCall& call);
 // cast.cc
 void Cast(CpuBackend& backend, OpCall& call);
-// optimizer.cc
+// sgd.cc
 void Sgd(CpuBackend& backend, OpCall& call);
+// optimizer.cc
 void UpdateLossScale(CpuBackend& backend, OpCall& call);
 void Average(CpuBackend& backend, OpCall& call);
 void ClipScale(CpuBackend& backend, OpCall& call);

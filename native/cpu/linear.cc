@@ -1,6 +1,6 @@
 // Fully connected layers on oneDNN's inner product: x [N, I], w [O, I], y [N, O].
-// Invariant: activations are row-major; oneDNN packs the weights, the same way in all three ops where it can;
-// weights, their gradients and bias are float32 whatever the activations are.
+// Invariant: activations are row-major; oneDNN packs the weights, the same way forward and backward where it can, and
+// their gradient lies so that an update need not rearrange it; both and the bias are float32 whatever the activations are.
 #include "cpu/kernels.h"
 
 namespace alexnet::cpu {
@@ -16,6 +16,10 @@ memory::desc Rows(const Tensor& tensor) {
 }
 memory::desc Bias(const Tensor& w) {
   return PlainLayout(memory::dims{w.shape[0]}, kFloat);
+}
+
+bool IsPlain(const memory::desc& layout) {
+  return layout.get_inner_nblks() == 0;
 }
 
 dnnl::inner_product_forward::primitive_desc ForwardDescriptor(CpuBackend& backend, const Tensor& x,
@@ -36,23 +40,40 @@ Plan MakeForward(CpuBackend& backend, const OpCall& call) {
 Plan MakeBackwardData(CpuBackend& backend, const OpCall& call) {
   const Tensor &w = *call.inputs[0], &dy = *call.inputs[1], &dx = *call.outputs[0];
   const auto hint = ForwardDescriptor(backend, dx, w, dy, false, false);
-  const dnnl::inner_product_backward_data::primitive_desc descriptor(backend.engine(), Rows(dx),
-                                                                     AnyLayout(w.shape, TypeOf(dy.dtype)),
+  const memory::desc forward = hint.weights_desc();
+  // Where it makes no difference to the product, it makes one whether there is a second copy of the weights.
+  const memory::desc weights = IsPlain(forward) ? forward : AnyLayout(w.shape, TypeOf(dy.dtype));
+  const dnnl::inner_product_backward_data::primitive_desc descriptor(backend.engine(), Rows(dx), weights,
                                                                      Rows(dy), hint, PrimitiveAttributes());
   return PlanOf<dnnl::inner_product_backward_data>(descriptor, {DNNL_ARG_WEIGHTS});
 }
 
-Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
+Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call, const memory::desc& weights) {
   const Tensor &x = *call.inputs[0], &dy = *call.inputs[1], &dw = *call.outputs[0];
   const bool bias = call.outputs[1] != nullptr;
   const auto hint = ForwardDescriptor(backend, x, dw, dy, bias, false);
-  const memory::desc weights = AnyLayout(dw.shape, kFloat);
   const auto descriptor =
       bias ? dnnl::inner_product_backward_weights::primitive_desc(
                  backend.engine(), Rows(x), weights, Bias(dw), Rows(dy), hint, PrimitiveAttributes())
            : dnnl::inner_product_backward_weights::primitive_desc(backend.engine(), Rows(x), weights,
                                                                   Rows(dy), hint, PrimitiveAttributes());
   return PlanOf<dnnl::inner_product_backward_weights>(descriptor, {DNNL_ARG_DIFF_WEIGHTS});
+}
+
+/** With a gradient that lies as the weights do, or in rows of outputs, as sgd.cc goes through weights in panels. */
+Plan MakeBackwardWeights(CpuBackend& backend, const OpCall& call) {
+  const Tensor &x = *call.inputs[0], &dy = *call.inputs[1], &dw = *call.outputs[0];
+  const memory::desc forward = ForwardDescriptor(backend, x, dw, dy, false, false).weights_desc();
+  if (IsPlain(forward)) {
+    return MakeBackwardWeights(backend, call, memory::desc(dw.shape, kFloat, forward.get_strides()));
+  }
+  const memory::desc rows(dw.shape, kFloat, memory::format_tag::ba);
+  // In bfloat16 the product that writes rows is the faster one, unless there are tiles to multiply.
+  if (x.dtype == DType::kBFloat16 && !HasInstructions(dnnl::cpu_isa::avx512_core_amx)) {
+    return MakeBackwardWeights(backend, call, rows);
+  }
+  const Plan chosen = MakeBackwardWeights(backend, call, AnyLayout(dw.shape, kFloat));
+  return IsPlain(chosen.layout(DNNL_ARG_DIFF_WEIGHTS)) ? MakeBackwardWeights(backend, call, rows) : chosen;
 }
 
 }  // namespace

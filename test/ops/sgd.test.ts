@@ -1,6 +1,8 @@
 // The optimiser's arithmetic against the float64 reference, in both forms, over steps whose rate changes.
 // Invariant: the values of w and v are right however they and the gradient lie in memory.
+import assert from 'node:assert/strict';
 import {
+  cast,
   conv2d,
   conv2dBackwardData,
   conv2dBackwardWeights,
@@ -10,7 +12,7 @@ import {
   sgdStep,
 } from '../../lib/ops/index.js';
 import type { Tensor } from '../../lib/tensor/tensor.js';
-import { forEachDevice, type TestDevice } from '../helpers/devices.js';
+import { forEachDevice, supportOf, type TestDevice } from '../helpers/devices.js';
 import * as reference from '../helpers/reference.js';
 import { hashNdArray, ndArray, zeros, type NdArray, type SgdState } from '../helpers/reference.js';
 
@@ -143,6 +145,42 @@ forEachDevice('sgd', (on) => {
     const inputs = [hash([3, 100], 134), hash([1, 100], 135), hash([64, 100], 136)];
     await checkPacking(on, hash([64, 100], 137), inputs.map(linearOps));
   });
+
+  for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+    if (supportOf(on.target, dtype) === 'none') continue;
+    it(`leaves weights that a layer in ${dtype} computes with as if they had just been uploaded`, async () => {
+      for (const [outputs, inputs] of [
+        [1000, 37],
+        [130, 64],
+        [24, 33],
+        [7, 9],
+      ] as const) {
+        const [w, x, dy] = [
+          [outputs, inputs],
+          [16, inputs],
+          [16, outputs],
+        ].map((shape, i) => hash(shape, 140 + i));
+        const low = (values: NdArray) => cast(on.tensor<readonly [number, number]>(values), { dtype });
+        const outputsOf = (weights: Weights<readonly [number, number]>) => ({
+          y: cast(linear(low(x!), weights), { dtype: 'float32' }),
+          dx: cast(linearBackwardData(low(dy!), weights), { dtype: 'float32' }),
+        });
+        const after = await on.compute(() => {
+          const weights = on.tensor<readonly [number, number]>(w!);
+          const velocity = on.tensor(zeros(w!.shape));
+          for (const i of [0, 1]) {
+            outputsOf(weights);
+            sgdStep(weights, velocity, linearBackwardWeights(low(x!), low(dy!)).dw, step(i, 'paper'));
+          }
+          return { ...outputsOf(weights), weights };
+        });
+        const uploaded = ndArray(w!.shape, Float64Array.from(after.weights.data));
+        const fresh = await on.compute(() => outputsOf(on.tensor(uploaded)));
+        assert.deepEqual(after.y.data, fresh.y.data);
+        assert.deepEqual(after.dx.data, fresh.dx.data);
+      }
+    });
+  }
 
   it('reaches every share of a parameter', async () => {
     const w = hash([6], 116);
