@@ -27,7 +27,7 @@ export class AppendFile {
   write(piece: string | Uint8Array): void {
     if (this.#ended) return;
     this.#waiting.push(typeof piece === 'string' ? Buffer.from(piece) : piece);
-    this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined));
+    this.#writing ??= this.#writeAll();
   }
 
   async close(): Promise<void> {
@@ -50,6 +50,9 @@ export class AppendFile {
       this.#waiting = [];
       const reason = `it cannot be written: ${(cause as Error).message}. Training goes on without it.`;
       this.#options.onError?.(new FileWriteError(this.path, reason, { cause }));
+    } finally {
+      // At once: what comes a moment later must find that nothing is being written.
+      this.#writing = undefined;
     }
   }
 

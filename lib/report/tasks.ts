@@ -13,7 +13,7 @@ export class Tasks {
 
   run(kind: string, work: () => Promise<void>): void {
     this.#waiting.set(kind, work);
-    this.#running ??= this.#drain().finally(() => (this.#running = undefined));
+    this.#running ??= this.#drain();
   }
 
   /** Resolves when nothing is running or waiting. */
@@ -24,7 +24,11 @@ export class Tasks {
   async #drain(): Promise<void> {
     for (;;) {
       const [first] = this.#waiting;
-      if (!first) return;
+      if (!first) {
+        // At once: what comes a moment later must find that nothing runs.
+        this.#running = undefined;
+        return;
+      }
       const [kind, work] = first;
       this.#waiting.delete(kind);
       await work().catch((error: unknown) => this.#onError(error as Error));

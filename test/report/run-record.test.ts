@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { subsetDataset } from '../../lib/data/index.js';
 import { Curves } from '../../lib/report/curves.js';
 import { RunRecord, type RunPatch, type RunState } from '../../lib/report/index.js';
-import { Tasks } from '../../lib/report/tasks.js';
 import { Trainer } from '../../lib/train/index.js';
 import { TestDevice } from '../helpers/devices.js';
 import { pictures, smallModel } from '../train/small.js';
@@ -182,26 +181,5 @@ describe('a record of a training', () => {
     for (const { name, neighbours } of record.state.examples!.examples) {
       assert.deepEqual([neighbours[0]?.name, neighbours[0]?.distance], [name, 0]);
     }
-  });
-});
-
-describe('work in the background', () => {
-  it('is done one piece at a time; a piece that waits is replaced by a later one of its kind', async () => {
-    const log: string[] = [];
-    const tasks = new Tasks((error) => log.push(error.message));
-    let release = () => {};
-    const first = new Promise<void>((resolve) => (release = resolve));
-    tasks.run('a', async () => {
-      await first;
-      log.push('a1');
-    });
-    tasks.run('a', async () => void log.push('a2'));
-    tasks.run('b', async () => {
-      throw new Error('b failed');
-    });
-    tasks.run('a', async () => void log.push('a3'));
-    release();
-    await tasks.settled();
-    assert.deepEqual(log, ['a1', 'a3', 'b failed']);
   });
 });
