@@ -300,6 +300,7 @@ export class Device implements Disposable {
     await this.#awaiting(loadAddon().synchronize(this.#open()));
   }
 
+  /** After what was done so far: to count what was disposed just now, `synchronize` first. */
   memory(): MemoryStatistics {
     return loadAddon().memory(this.#open());
   }
