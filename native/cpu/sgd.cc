@@ -143,7 +143,7 @@ bool UpdateInRows(CpuBackend& backend, OpCall& call, Rates rates) {
   const std::optional<Panels> rows = PanelsOf(dw.layout);
   if (!rows || !rows->IsWhole()) return false;
   const Buffer copy = TakeCopy(weights);
-  const Panels copied = copy ? *PanelsOf(copy.layout) : Panels{};
+  const Panels copied = copy ? PanelsOf(copy.layout).value_or(Panels{}) : Panels{};
   const std::optional<Panels> lies = PanelsOf(AsIs(weights).layout);
   const bool stays = lies && (!copy || lies->IsWhole() || copied.IsWhole() || lies->width == copied.width);
   const Panels panels = stays ? *lies : *rows;
