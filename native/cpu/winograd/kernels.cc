@@ -91,7 +91,8 @@ struct KernelsOf {
         for (int j = 0; j < kSide; ++j) {
           const T* const at = from + i * x.row + j * x.column;
           tile[i * kSide + j] = LoadFloats(at);
-          Prefetch(at, x.vector * static_cast<int64_t>(sizeof(T)));  // the next channels' tile
+          // The next channels' tile; channels in bfloat16 lie together, see Winograd::Preferred.
+          if constexpr (std::is_same_v<T, float>) Prefetch(at, 4 * x.vector);
         }
       }
       return;

@@ -41,6 +41,27 @@ winograd::Tiling TilingOf(const ConvolutionShape& shape, const Kernels& kernels)
   return {DivideUp(shape.output_height, kernels.outputs), DivideUp(shape.output_width, kernels.outputs)};
 }
 
+/** Tiles of the weights' gradient that a thread transforms at once. */
+constexpr int64_t kPart = 12;
+
+/** How tiles are cut into chunks: `copies` are under way at once. */
+struct Chunking {
+  int64_t longest, multiple, copies;
+
+  /**
+   * Tiles of a chunk of which both matrices stay in the last cache, beside those of the weights, which are read again
+   * with each chunk; where the weights alone would fill it, chunks are long, for them to be read less often.
+   */
+  int64_t Tiles(const ConvolutionShape& shape) const {
+    constexpr int64_t kCachedBytes = int64_t{12} << 20;
+    constexpr int64_t kBytes = kPointsOfTile * static_cast<int64_t>(sizeof(float));
+    const int64_t weights = kBytes * shape.inputs * shape.outputs;
+    if (weights > kCachedBytes / 3 * 2) return longest;
+    const int64_t tiles = (kCachedBytes - weights) / (kBytes * (shape.inputs + shape.outputs) * copies);
+    return std::min(longest, std::max(tiles / multiple, int64_t{1}) * multiple);
+  }
+};
+
 Buffer Floats(CpuBackend& backend, int64_t count) {
   return backend.Allocate(PlainLayout(memory::dims{count}, memory::data_type::f32));
 }
@@ -162,11 +183,12 @@ void Winograd::Convolve(CpuBackend& backend, const Buffer& from, const Buffer& w
   // More than what the next operation would find in a cache.
   constexpr size_t kCachedBytes = size_t{16} << 20;
   const bool stream = to.layout.get_size() > kCachedBytes;
-  // Long enough that the weights are not read too often, short enough for everybody to get some.
+  // Short enough for everybody to get some.
   constexpr int64_t kLongestChunk = 96, kRows = 6;
   const int64_t threads = omp_get_max_threads();
   const int64_t share = DivideUp(DivideUp(tiles_ * shape_.groups, threads), kRows) * kRows;
-  const int64_t chunk = std::min(kLongestChunk, share), chunks = DivideUp(tiles_, chunk);
+  const int64_t chunk = std::min(Chunking{kLongestChunk, kRows, threads}.Tiles(shape_), share),
+                chunks = DivideUp(tiles_, chunk);
   const int64_t v_size = Matrices{nullptr, chunk, inputs}.size();
   const int64_t scratch_size = v_size + Matrices{nullptr, chunk, outputs}.size();
   const Buffer scratch = Floats(backend, threads * scratch_size);
@@ -201,16 +223,16 @@ void Winograd::WeightGradient(CpuBackend& backend, const Tensor& x, const Tensor
   const Buffer to = blocks_ ? Floats(backend, shape_.groups * inputs * outputs * filter) : target;
   const Buffer shift = db != nullptr ? backend.CreatePlain(*db) : Buffer{};
 
-  constexpr int64_t kChunk = 288;
-  const Matrices v_shape = {nullptr, kChunk, inputs}, z_shape = {nullptr, kChunk, outputs};
+  const int64_t chunk = Chunking{288, kPart, 1}.Tiles(shape_);
+  const Matrices v_shape = {nullptr, chunk, inputs}, z_shape = {nullptr, chunk, outputs};
   const Buffer v = Floats(backend, v_shape.size()), z = Floats(backend, z_shape.size());
   const Buffer points = Floats(backend, Matrices{nullptr, inputs, outputs}.size());
   const Matrices du = {points.floats(), inputs, outputs};
   for (int64_t group = 0; group < shape_.groups; ++group) {
     float* const sums = db != nullptr ? shift.floats() + group * outputs : nullptr;
     const Activations x_group = View(from, inputs, group), dy_group = View(gradient, outputs, group);
-    for (int64_t first = 0; first < tiles_; first += kChunk) {
-      const TileRange tiles = {first, std::min(tiles_, first + kChunk)};
+    for (int64_t first = 0; first < tiles_; first += chunk) {
+      const TileRange tiles = {first, std::min(tiles_, first + chunk)};
       Accumulate(x_group, dy_group, tiles, {v.floats(), tiles.count(), inputs},
                  {z.floats(), tiles.count(), outputs}, du, sums);
     }
@@ -226,7 +248,6 @@ void Winograd::Accumulate(const Activations& x, const Activations& dy, TileRange
                           Matrices z, Matrices du, float* sums) const {
   const bool is_first = tiles.begin == 0;
   const int64_t outputs = shape_.outputs, count = tiles.count();
-  constexpr int64_t kPart = 12;
   const int64_t parts = DivideUp(count, kPart);
   std::vector<float> part_sums(static_cast<size_t>(sums != nullptr ? parts * outputs : 0));
   ParallelFor(parts, 1, [&](int64_t begin, int64_t end) {
