@@ -16,7 +16,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentError, FileWriteError } from '../../lib/errors.js';
-import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '../../lib/io/safetensors.js';
+import { writeSafetensors, type SafetensorsEntry } from '../../lib/io/safetensors.js';
+import { readAll } from './read-all.js';
 
 let folder: string;
 let path: string;
@@ -28,14 +29,6 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
-async function readAll(file: string): Promise<Record<string, unknown>> {
-  await using opened = await openSafetensors(file);
-  const all: Record<string, unknown> = {};
-  for (const { name, dtype, shape } of opened.entries) {
-    all[name] = { dtype, shape, data: await opened.read(name) };
-  }
-  return all;
-}
 
 const one = (change: Partial<SafetensorsEntry> = {}): SafetensorsEntry => ({
   name: 'fc8.bias',

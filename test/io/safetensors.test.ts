@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentError, DisposedError, FileFormatError } from '../../lib/errors.js';
 import { openSafetensors, writeSafetensors, type SafetensorsEntry } from '../../lib/io/safetensors.js';
+import { readAll } from './read-all.js';
 
 let folder: string;
 let path: string;
@@ -27,15 +28,6 @@ function fileBytes(header: string | Uint8Array, data: Uint8Array = new Uint8Arra
   const prefix = Buffer.alloc(8);
   prefix.writeBigUInt64LE(BigInt(text.length));
   return Buffer.concat([prefix, text, data]);
-}
-
-async function readAll(file: string): Promise<Record<string, unknown>> {
-  await using opened = await openSafetensors(file);
-  const all: Record<string, unknown> = {};
-  for (const { name, dtype, shape } of opened.entries) {
-    all[name] = { dtype, shape, data: await opened.read(name) };
-  }
-  return all;
 }
 
 const someEntries: readonly SafetensorsEntry[] = [
